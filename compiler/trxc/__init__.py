@@ -1,0 +1,33 @@
+"""trxc: a compiler for `.trx` model files.
+
+    import trxc
+
+    for diagnostic in trxc.check("gpt.trx"):
+        print(diagnostic)
+    program = trxc.compile("gpt.trx", set={"GPT.embed": 512})
+    program.save("build/")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .version import VERSION as __version__
+
+if TYPE_CHECKING:
+    from .diagnostics import Diagnostic
+    from .driver import CompileError, Program, UsageError, check, compile
+
+_FROM = {"Diagnostic": "diagnostics", "CompileError": "driver", "Program": "driver", "UsageError": "driver",
+         "check": "driver", "compile": "driver"}  # fmt: skip
+
+__all__ = ["CompileError", "Diagnostic", "Program", "UsageError", "__version__", "check", "compile"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first asked for, so that `import trxc` costs nothing."""
+    if name not in _FROM:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f".{_FROM[name]}", __name__), name)

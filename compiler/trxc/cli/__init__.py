@@ -1,0 +1,15 @@
+"""The command line: a command is one file of this folder, named as it is said; `shell/` is what they share."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command that ``sys.argv`` names, and leave with its exit status."""
+    try:
+        from .shell.application import application
+
+        application.main(prog_name="trxc")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,93 @@
+"""`trxc run`: a trained model on inputs of one's own; any value of its graph out or in."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .shell.declare import checkpoint_option, declare, extern_option, force_option
+from .shell.output import refuse_existing, say, write, write_file
+from .shell.runtime import run_folder, runtime
+from .shell.status import USAGE_WRONG, CommandError
+from .shell.trained import recompiled
+from .shell.usage import listed
+from .shell.values import MOST_PRINTED, Array, Named, as_archive, as_json, read_values
+
+
+@declare(
+    "Train and use",
+    "trxc run runs/quick --input tokens=[[72,105]]\n"
+    "trxc run runs/quick --input tokens=ids.npy --fetch 'blocks[2].self_attention.scores' -o scores.npz",
+)
+@click.argument("run", metavar="RUN")
+@click.option("-i", "--input", "inputs", type=Named(), multiple=True, help="An input: a .npy, .npz or .json file, JSON, or - for stdin.")
+@click.option("--fetch", metavar="VALUE", multiple=True, help="A value of the graph instead of the outputs, by its name.")
+@click.option("--feed", "feeds", type=Named(), multiple=True, help="A value of the graph to be replaced; as --input.")
+@click.option("-o", "--output", metavar="PATH", help="A .npz or .json file for the results.  [default: stdout, as JSON]")
+@checkpoint_option
+@extern_option
+@force_option
+def command(
+    run: str,
+    inputs: tuple[tuple[str, str], ...],
+    fetch: tuple[str, ...],
+    feeds: tuple[tuple[str, str], ...],
+    output: str | None,
+    checkpoint: str | int,
+    allow_extern: bool,
+    force: bool,
+) -> None:
+    """Apply RUN's trained model to inputs, and print its outputs as JSON.
+
+    Values of the graph are named as weights are: `logits`, `blocks[2].self_attention.scores`.
+    """
+    folder = run_folder(run)
+    target = _target(output, force)
+    with runtime() as trxc_runtime:
+        model = trxc_runtime.load(folder, checkpoint=checkpoint, allow_extern=allow_extern)
+        arrays = read_values(inputs, {field["name"]: field for field in model.manifest["inputs"]})
+        fed = read_values(feeds, {})
+        if fetch or fed:
+            with recompiled(
+                trxc_runtime, model, allow_extern=allow_extern, fetch=fetch, feed=tuple(fed)
+            ) as artifact:
+                results = _apply(artifact, model, {**arrays, **fed})
+        else:
+            results = _apply(model.artifact, model, arrays)
+    _tell(results, target)
+
+
+def _target(output: str | None, force: bool) -> Path | None:
+    if output is None or output == "-":
+        return None
+    path = Path(output)
+    if path.suffix not in (".npz", ".json"):
+        raise CommandError(f"results are written as .npz or .json, not as `{path.name}`", status=USAGE_WRONG)
+    refuse_existing([path], force)
+    return path
+
+
+def _apply(artifact: Any, model: Any, arrays: dict[str, Array]) -> dict[str, Array]:
+    """What the program gives with the run's weights; inputs are checked against its own declaration."""
+    jax: Any = import_module("jax")
+    declared = artifact.manifest["inputs"]
+    if not arrays and declared:
+        names = listed(str(field["name"]) for field in declared)
+        raise CommandError(f"no input is given; the model's inputs are {names}", status=USAGE_WRONG)
+    import_module("trxc_runtime.signatures").check_inputs(declared, arrays)
+    outputs = jax.jit(artifact.program.apply)(model.params, model.state, arrays)
+    return dict(jax.device_get(outputs))
+
+
+def _tell(results: dict[str, Array], target: Path | None) -> None:
+    if target is None:
+        write(as_json(results))
+        if sum(value.size for value in results.values()) > MOST_PRINTED:
+            say(f"more than {MOST_PRINTED:,} numbers: these are summaries. `-o results.npz` keeps them all")
+        return
+    whole = as_archive(results) if target.suffix == ".npz" else as_json(results, whole=True).encode() + b"\n"
+    write_file(target, whole)
+    say(f"wrote {target}: " + ", ".join(f"{name} {list(value.shape)}" for name, value in results.items()))

@@ -1,0 +1,76 @@
+"""The one table of diagnostic codes.
+
+===== ==================================================
+01xx  syntax
+02xx  dims and types
+03xx  names and resolution
+04xx  elaboration: values, calls, ``require``, bounds
+05xx  recipes, data, meshes and other records
+06xx  weights and generation
+07xx  files and environment
+09xx  faults of the compiler itself
+===== ==================================================
+
+A code is one entry here and one page in ``pages/``; once released, its number keeps its meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .diagnostic import Severity
+
+
+@dataclass(frozen=True)
+class Code:
+    """A kind of diagnostic: its number, what it says in one line, and how severe it is."""
+
+    code: str
+    title: str
+    severity: Severity = "error"
+
+
+_TABLE = (
+    Code("TRX0101", "something stands where it cannot"),
+    Code("TRX0102", "a bracket or block is never closed"),
+    Code("TRX0103", "a closing bracket closes nothing"),
+    Code("TRX0104", "a character has no place in a program"),
+    Code("TRX0105", "a string is never closed"),
+    Code("TRX0106", "a string has an escape that means nothing"),
+    Code("TRX0107", "a number is too large to be read"),
+    Code("TRX0108", "comparisons do not chain"),
+    Code("TRX0109", "something is written otherwise in this language"),
+    Code("TRX0110", "an `=` is missing, or something else is in its place"),
+    Code("TRX0111", "brackets and blocks are nested too deep"),
+    Code("TRX0112", "an expression is too long"),
+    Code("TRX0113", "a file is too long"),
+    Code("TRX0114", "a value alone is not a statement"),
+    Code("TRX0115", "a parameter stands after the one that takes the rest"),
+    Code("TRX0116", "there are too many errors to read on"),
+    Code("TRX0204", "two sizes that must be equal differ"),
+    Code("TRX0205", "the number of dims is wrong"),
+    Code("TRX0206", "the dtype is wrong"),
+    Code("TRX0207", "a pattern of `einsum` or `rearrange` does not fit"),
+    Code("TRX0208", "a tensor has no such dim"),
+    Code("TRX0209", "an index or slice reaches past the end of a dim"),
+    Code("TRX0210", "a size is not a multiple of another"),
+    Code("TRX0211", "a `reshape` changes the number of elements"),
+    Code("TRX0212", "arithmetic has no value"),
+    Code("TRX0213", "dims of one size but two names are lined up", "warning"),
+    Code("TRX0301", "a name is not known here"),
+    Code("TRX0302", "a name is defined twice"),
+    Code("TRX0303", "a library, or a name in it, does not exist"),
+    Code("TRX0305", "a file that is used cannot be read"),
+    Code("TRX0306", "files use each other in a circle"),
+    Code("TRX0401", "layers are nested too deep"),
+    Code("TRX0403", "a value of this kind has no meaning here"),
+    Code("TRX0404", "a name is defined by itself"),
+    Code("TRX0405", "an argument is outside the range that it may have"),
+    Code("TRX0406", "a condition is not known at compile time"),
+    Code("TRX0408", "something is used before it is there"),
+    Code("TRX0703", "a file cannot be read"),
+    Code("TRX0704", "a file is not UTF-8 text"),
+)
+
+CODES: dict[str, Code] = {entry.code: entry for entry in _TABLE}
+"""Every code, by its number."""

@@ -1,0 +1,72 @@
+"""Axes as arguments: `over = keys`, `along = -1`, `over = spatial`."""
+
+from __future__ import annotations
+
+from ..resolve import nearest
+from ..source import Span
+from ..syntax import ast
+from ..types import Axis, TensorType
+from . import evaluate as evaluation
+from .body import Body
+from .faults import Fault
+from .values import AxesRef, Sequence, Size
+
+
+def axes_of(expression: ast.Expr, body: Body) -> AxesRef:
+    """The axes that an argument names; which axes of which tensor they are, :func:`resolve_axes` says."""
+    if isinstance(expression, ast.ListExpr | ast.TupleExpr):
+        parts = [axes_of(item, body) for item in expression.items]
+        return AxesRef(tuple(item for part in parts for item in part.items), expression.span.text)
+    if isinstance(expression, ast.Name):
+        return AxesRef(_named(expression.name, body), expression.span.text)
+    value = evaluation.evaluate(expression, body)
+    if isinstance(value, AxesRef):
+        return value
+    if isinstance(value, Size) and value.known is not None:
+        return AxesRef((value.known,), expression.span.text)
+    raise Fault("TRX0208", "an axis is the name of a dim or a whole number", expression.span)
+
+
+def _named(name: str, body: Body) -> tuple[Axis | str | int, ...]:
+    if name in body.dims:
+        found = body.dims[name]
+        return found if isinstance(found, tuple) else (found if found.name else name,)
+    value = body.variables.get(name)
+    if isinstance(value, AxesRef):
+        return value.items
+    if isinstance(value, Sequence):
+        return tuple(item.known for item in value.items if isinstance(item, Size) and item.known is not None)
+    if isinstance(value, Size) and value.known is not None and value.name is None:
+        return (value.known,)
+    if isinstance(value, Size) and value.name is not None:
+        return (value.name,)
+    return (name,)
+
+
+def resolve_axes(axes: AxesRef, type_: TensorType, span: Span) -> tuple[int, ...]:
+    """Positions, from 0 and in order, of the named axes in a tensor.
+
+    Raises:
+        Fault: the tensor has no such axis, or several.
+    """
+    found = {_position(item, type_, span) for item in axes.items}
+    if len(found) < len(axes.items):
+        raise Fault("TRX0208", f"`{axes.text}` names an axis twice", span)
+    return tuple(sorted(found))
+
+
+def _position(item: Axis | str | int, type_: TensorType, span: Span) -> int:
+    if isinstance(item, int):
+        if not -type_.rank <= item < type_.rank:
+            raise Fault("TRX0208", f"there is no axis {item} in {type_.show()}", span)
+        return item % type_.rank
+    name = item if isinstance(item, str) else item.name
+    places = [at for at, axis in enumerate(type_.axes) if axis.name == name]
+    if len(places) == 1:
+        return places[0]
+    shown = (name or "").removeprefix("%").split(".")[0]
+    if places:
+        help_ = "give one of them another name by annotating the value, as in `x: float[rows, columns] = …`"
+        raise Fault("TRX0208", f"`{shown}` is several axes of {type_.show()}", span, helps=[help_])
+    names = [axis.public_name for axis in type_.axes if axis.public_name]
+    raise Fault("TRX0208", f"there is no dim `{shown}` in {type_.show()}", span, helps=nearest(shown, names))

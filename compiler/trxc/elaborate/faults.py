@@ -1,0 +1,42 @@
+"""How elaboration reports: faults are raised where something is wrong, and caught at the statement around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..diagnostics import Diagnostic, Edit, Label
+from ..source import Span
+
+
+class Fault(Exception):
+    """Something is wrong with the program. The statement that was being elaborated gives a diagnostic and goes on."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        *,
+        label: str = "",
+        labels: Sequence[tuple[Span, str]] = (),
+        helps: Sequence[str] = (),
+        notes: Sequence[str] = (),
+        edits: Sequence[Edit] = (),
+    ) -> None:
+        super().__init__(message)
+        places = tuple(Label(place, text) for place, text in labels)
+        self.diagnostic = Diagnostic(
+            code, message, span, label=label, labels=places, helps=tuple(helps), notes=tuple(notes), edits=tuple(edits)
+        )
+
+
+class NeedsKnown(Fault):
+    """A size must be known at compile time and is not; checking a layer by itself then falls back to its defaults."""
+
+    def __init__(self, symbols: frozenset[str], message: str, span: Span) -> None:
+        super().__init__("TRX0407", message, span, helps=["give the size a value, with a default or `--set`"])
+        self.symbols = symbols
+
+
+class Silent(Exception):
+    """A value that is missing because of an error that has been reported already."""

@@ -1,0 +1,344 @@
+"""Reads records: each field checked against the table, its value evaluated, what is missing filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from ..ir import Function, Region
+from ..resolve import ItemRef, nearest
+from ..source import Span
+from ..syntax import ast
+from ..types import DType
+from . import evaluate as evaluation
+from .body import Body, Frame, Namer, Session
+from .declared import complete, is_declared, kind_of
+from .faults import Fault, Silent
+from .fields import RECORDS, FieldSpec
+from .values import Chain, CValue, Sequence, Size, TypeValue, describe
+
+MODULES = {"data": ("data",), "train": ("optim",), "generate": ("sample", "data")}
+
+
+@dataclass
+class Best:
+    """`min(loss)`."""
+
+    mode: str
+    metric: str
+    span: Span
+
+
+@dataclass
+class MeshSpec:
+    """Axes of a mesh with their sizes, and which dims go over which axes."""
+
+    name: str
+    axes: dict[str, int]
+    rules: dict[str, tuple[str, ...]]
+    rule_spans: dict[str, Span]
+    span: Span
+
+
+@dataclass
+class RecordValues:
+    """A record's fields: values by name (those of nested records by name again), expressions where tensors are meant."""
+
+    item: ItemRef | None = None
+    values: dict[str, object] = field(default_factory=dict[str, object])
+    spans: dict[str, Span] = field(default_factory=dict[str, Span])
+
+
+def record_body(session: Session, ref: ItemRef) -> Body:
+    """A body to evaluate a record's expressions in: no tensors, and the names that the library offers for it."""
+    frame = Frame(Function("record", Region([])), session)
+    frame.regions.append(frame.function.body)
+    body = Body(session, frame, ref.unit, Namer((), frame, 0))
+    body.modules = MODULES.get(ref.kind, ())
+    return body
+
+
+def read_record(session: Session, ref: ItemRef, variables: dict[str, CValue] | None = None) -> RecordValues:
+    """A record's fields; what is wrong is reported, field by field.
+
+    `variables` are compile-time names that its expressions may use (`total_steps`).
+    """
+    record = ref.item
+    assert isinstance(record, ast.Record)
+    body = record_body(session, ref)
+    body.variables.update(variables or {})
+    result = RecordValues(ref)
+    fields = _with_settings(session, record, ref)
+    read_fields(record.fields if fields is None else fields, RECORDS[record.kind], record.name, body, result)
+    return result
+
+
+def _with_settings(session: Session, record: ast.Record, ref: ItemRef) -> tuple[ast.RecordField, ...] | None:
+    """The record's fields with those from the command line in place of its own."""
+    settings = session.overrides.get(ref.name)
+    if not settings:
+        return None
+    fields = list(record.fields)
+    for path, expression in settings.items():
+        fields = _override(fields, path, expression)
+    return tuple(fields)
+
+
+def _override(fields: list[ast.RecordField], path: tuple[str, ...], value: ast.Expr) -> list[ast.RecordField]:
+    head = path[0]
+    for at, node in enumerate(fields):
+        if isinstance(node, ast.Field) and ".".join(i.name for i in node.path) == ".".join(path):
+            return [*fields[:at], ast.Field(value.span, node.path, value), *fields[at + 1 :]]
+        if isinstance(node, ast.SubRecord) and node.name.name == head and len(path) > 1:
+            inner = _override(list(node.fields), path[1:], value)
+            return [*fields[:at], ast.SubRecord(node.span, node.name, tuple(inner)), *fields[at + 1 :]]
+    idents = tuple(ast.Ident(value.span, name) for name in path)
+    return [*fields, ast.Field(value.span, idents, value)]
+
+
+def read_fields(
+    nodes: tuple[ast.RecordField, ...], specs: tuple[FieldSpec, ...], owner: ast.Ident, body: Body, result: RecordValues
+) -> None:
+    """Reads fields by a table into `result`, defaults included."""
+    for name, node, value in flattened(nodes, body.session, rules=specs is RECORDS["weights"]):
+        spec = next((s for s in specs if s.name == name.name), None)
+        try:
+            if spec is None:
+                near = nearest(name.name, [s.name for s in specs])
+                raise Fault("TRX0501", f"there is no field `{name.name}` here", name.span, helps=near)
+            if name.name in result.values:
+                raise Fault("TRX0502", f"field `{name.name}` is given twice", name.span)
+            result.values[name.name] = _value(spec, node, value, body)
+            result.spans[name.name] = name.span
+        except Fault as fault:
+            body.session.report(fault)
+            result.values.setdefault(name.name, None)
+        except Silent:
+            result.values.setdefault(name.name, None)
+    for spec in specs:
+        if spec.name in result.values:
+            continue
+        if spec.required:
+            message = f"`{owner.name}` has no `{spec.name}`: {spec.doc}"
+            body.session.report(Fault("TRX0503", message, owner.span))
+        result.values[spec.name] = spec.default
+
+
+def flattened(
+    nodes: tuple[ast.RecordField, ...], session: Session, *, rules: bool = False
+) -> Iterator[tuple[ast.Ident, ast.RecordField, ast.Expr | None]]:
+    """Fields by their first name; `evaluate.every = 5` counts as a nested record."""
+    for node in nodes:
+        if isinstance(node, ast.Rule):
+            if not rules:
+                session.report(Fault("TRX0505", "a rule `a -> b` stands in a mesh or a weight map only", node.span))
+            continue
+        if isinstance(node, ast.SubRecord):
+            yield node.name, node, None
+        elif len(node.path) == 1:
+            yield node.path[0], node, node.value
+        else:
+            inner = ast.Field(node.span, node.path[1:], node.value)
+            yield node.path[0], ast.SubRecord(node.span, node.path[0], (inner,)), None
+
+
+def _value(spec: FieldSpec, node: ast.RecordField, value: ast.Expr | None, body: Body) -> object:
+    if spec.kind in NESTED:
+        if not isinstance(node, ast.SubRecord):
+            raise Fault("TRX0505", f"`{spec.name}` is a record: `{spec.name} {{ … }}`", node.span)
+        return NESTED[spec.kind](spec, node, body)
+    if value is None:
+        raise Fault("TRX0505", f"`{spec.name}` is one value: `{spec.name} = …`", node.span)
+    return READERS[spec.kind](spec, value, body)
+
+
+def _nested(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
+    result = RecordValues()
+    read_fields(node.fields, spec.fields, node.name, body, result)
+    return result.values
+
+
+def _expressions(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
+    return {name.name: value for name, _, value in flattened(node.fields, body.session) if value is not None}
+
+
+def _shares(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
+    shares: dict[str, object] = {}
+    for name, _, value in flattened(node.fields, body.session):
+        if value is None:
+            continue
+        found = evaluation.evaluate(value, body)
+        if isinstance(found, Size) and found.known is not None:
+            shares[name.name] = found.known
+        elif isinstance(found, float) and 0 < found <= 1:
+            shares[name.name] = found
+        elif is_declared(found):
+            shares[name.name] = complete(found, body, value.span)
+        else:
+            raise Fault("TRX0505", "a split is a share (0.9), a number of examples (1_000) or a source", value.span)
+    total = sum(v for v in shares.values() if isinstance(v, float))
+    if total > 1 + 1e-9:
+        raise Fault("TRX0506", f"the shares of a split add up to {total:g}", node.span, helps=["they are at most 1"])
+    return shares
+
+
+def _types(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
+    types: dict[str, TypeValue] = {}
+    for name, _, value in flattened(node.fields, body.session):
+        if value is None:
+            continue
+        found = evaluation.evaluate(value, body)
+        if isinstance(found, TypeValue):
+            types[name.name] = found
+        elif isinstance(found, DType):
+            types[name.name] = TypeValue(found, ())
+        else:
+            raise Fault("TRX0505", f"a field's type is like `float[28, 28]`, and this is {describe(found)}", value.span)
+    return types
+
+
+NESTED: dict[str, Callable[[FieldSpec, ast.SubRecord, Body], object]] = {
+    "fields": _nested, "tensors": _expressions, "shares": _shares, "types": _types,
+}  # fmt: skip
+
+
+def _int(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    found = evaluation.evaluate(value, body)
+    if not isinstance(found, Size) or found.known is None:
+        raise Fault("TRX0505", f"`{spec.name}` is an int, and this is {describe(found)}", value.span)
+    if found.known < spec.least:
+        raise Fault("TRX0506", f"`{spec.name}` is at least {spec.least}, and this is {found}", value.span)
+    return found.known
+
+
+def _float(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    found = evaluation.evaluate(value, body)
+    if isinstance(found, Size) and found.known is not None:
+        found = float(found.known)
+    if not isinstance(found, float):
+        raise Fault("TRX0505", f"`{spec.name}` is a number, and this is {describe(found)}", value.span)
+    return found
+
+
+def _flag(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    return evaluation.evaluate_flag(value, body)
+
+
+def _word(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    text = _bare(spec, value)
+    if text not in spec.choices:
+        listed = ", ".join(f"`{choice}`" for choice in spec.choices)
+        near = nearest(text, spec.choices) or (f"it is one of {listed}",)
+        raise Fault("TRX0506", f"`{spec.name}` cannot be `{text}`", value.span, helps=near)
+    return text
+
+
+def _bare(spec: FieldSpec, value: ast.Expr) -> str:
+    if isinstance(value, ast.Name):
+        return value.name
+    if isinstance(value, ast.String):
+        return value.value
+    raise Fault("TRX0505", f"`{spec.name}` is a name", value.span)
+
+
+def _name(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    return ast.Ident(value.span, _bare(spec, value))
+
+
+def _record(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    name = _bare(spec, value)
+    library = body.session.library
+    item = library.lookup(body.unit, name)
+    if item is None or item.kind not in spec.choices:
+        own = [n for n in body.unit.names() if (i := body.unit.own(n)) is not None and i.kind in spec.choices]
+        message = f"there is no {spec.choices[0]} record `{name}`"
+        raise Fault("TRX0504", message, value.span, helps=nearest(name, own))
+    return item
+
+
+def _expression(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    return value
+
+
+def _declared(*kinds: str) -> Callable[[FieldSpec, ast.Expr, Body], object]:
+    def read(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+        found = evaluation.evaluate(value, body)
+        if not is_declared(found) or not (kind_of(found) in kinds or _parts_in(found, kinds)):
+            noun = kinds[0] if kinds[0][0] not in "aeiou" else kinds[0]
+            article = "an" if noun[0] in "aeiou" else "a"
+            raise Fault("TRX0505", f"`{spec.name}` is {article} {noun}, and this is {describe(found)}", value.span)
+        return complete(found, body, value.span)
+
+    return read
+
+
+def _parts_in(value: CValue, kinds: tuple[str, ...]) -> bool:
+    return isinstance(value, Chain) and all(part.kind in kinds for part in value.parts)
+
+
+def _best(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    if isinstance(value, ast.Call) and isinstance(value.function, ast.Name) and len(value.arguments) == 1:
+        argument = value.arguments[0].value
+        if value.function.name in ("min", "max") and isinstance(argument, ast.Name):
+            return Best(value.function.name, argument.name, argument.span)
+    raise Fault("TRX0505", "`best` is `min(metric)` or `max(metric)`", value.span)
+
+
+def _patterns(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    found = evaluation.evaluate(value, body)
+    items = found.items if isinstance(found, Sequence) else (found,)
+    if not all(isinstance(item, str) for item in items):
+        raise Fault("TRX0505", f"`{spec.name}` is a list of strings", value.span)
+    return tuple(item for item in items if isinstance(item, str))
+
+
+READERS: dict[str, Callable[[FieldSpec, ast.Expr, Body], object]] = {
+    "int": _int, "float": _float, "flag": _flag, "word": _word, "name": _name, "record": _record,
+    "tensor": _expression, "optimizer": _declared("optimizer"), "source": _declared("source"),
+    "pipeline": _declared("transform", "tokenizer"), "sampler": _declared("sampler"),
+    "tokenizer": _declared("tokenizer"), "best": _best, "patterns": _patterns,
+}  # fmt: skip
+
+
+def read_mesh(session: Session, ref: ItemRef) -> MeshSpec:
+    """A mesh record: its axes and rules."""
+    record = ref.item
+    assert isinstance(record, ast.Record)
+    body = record_body(session, ref)
+    mesh = MeshSpec(ref.name, {}, {}, {}, record.name.span)
+    rules = [node for node in record.fields if isinstance(node, ast.Rule)]
+    for name, _, value in flattened(_with_settings(session, record, ref) or record.fields, session, rules=True):
+        try:
+            size = _int(FieldSpec(name.name, "int", "an axis"), value, body) if value is not None else None
+            if not isinstance(size, int):
+                raise Fault("TRX0505", f"axis `{name.name}` is an int: `{name.name} = 8`", name.span)
+            mesh.axes[name.name] = size
+        except Fault as fault:
+            session.report(fault)
+    for rule in rules:
+        try:
+            _rule(rule, mesh)
+        except Fault as fault:
+            session.report(fault)
+    return mesh
+
+
+def _rule(rule: ast.Rule, mesh: MeshSpec) -> None:
+    targets = rule.target.items if isinstance(rule.target, ast.TupleExpr | ast.ListExpr) else (rule.target,)
+    axes: list[str] = []
+    for target in targets:
+        if not isinstance(target, ast.Name):
+            raise Fault("TRX0505", "a rule names an axis of the mesh", target.span)
+        if target.name not in mesh.axes:
+            near = nearest(target.name, mesh.axes)
+            raise Fault("TRX0510", f"the mesh has no axis `{target.name}`", target.span, helps=near)
+        axes.append(target.name)
+    for key in rule.keys:
+        name = key.name if isinstance(key, ast.Ident) else key.value
+        if name in mesh.rules:
+            raise Fault("TRX0502", f"dim `{name}` is placed twice", key.span, labels=[(mesh.rule_spans[name], "first here")])
+        mesh.rules[name] = tuple(axes)
+        mesh.rule_spans[name] = key.span
+
+
+__all__ = ["Best", "MeshSpec", "RecordValues", "read_mesh", "read_record"]

@@ -1,0 +1,403 @@
+"""The statements of a layer's body, one after another; a wrong one is reported and the rest go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from ..dims import Mod
+from ..ir import Op, Parameter, Value
+from ..source import Span
+from ..syntax import ast
+from ..types import Axis
+from . import calls, operators, typing
+from . import evaluate as evaluation
+from .body import Body, Carried, Namer, Requirement
+from .declared import initializer
+from .faults import Fault, Silent
+from .functions import add_carry, declare_parameter, set_carry
+from .loops import rehome
+from .values import (
+    POISON,
+    Composition,
+    Condition,
+    CValue,
+    LayerInstance,
+    Recurrent,
+    Repeated,
+    Sequence,
+    Size,
+    describe,
+)
+
+
+def input_signatures(item: ast.Layer | ast.Extern) -> list[ast.Signature]:
+    """What a layer declares as its inputs."""
+    return [s for node in item.body or () if isinstance(node, ast.Input) for s in node.signatures]
+
+
+def run_body(
+    item: ast.Layer, body: Body, values: list[CValue], named: dict[str, CValue], span: Span
+) -> CValue:
+    """A body's statements on input values: its output, or the tuple of its outputs.
+
+    Raises:
+        Fault: the inputs do not fit the declaration.
+        Silent: a statement failed.
+    """
+    given = _assign_inputs(item, values, named, span)
+    body.parameter_names = frozenset(p.name.name for p in item.parameters)
+    failed = run_statements(item.body or (), body, given)
+    if failed:
+        body.frame.failed = True
+        raise Silent
+    if not body.outputs:
+        raise Fault("TRX0414", f"`{item.name.name}` has no `output`", item.name.span)
+    outputs = [value for _, value in body.outputs]
+    return outputs[0] if len(outputs) == 1 else Sequence(tuple(outputs))
+
+
+def _assign_inputs(
+    item: ast.Layer, values: list[CValue], named: dict[str, CValue], span: Span
+) -> dict[str, CValue]:
+    signatures = input_signatures(item)
+    name = item.name.name
+    if len(values) > len(signatures):
+        if len(values) == 1:
+            raise Fault("TRX0413", f"`{name}` takes no input", span)
+        raise Fault("TRX0413", f"`{name}` takes {len(signatures)} inputs, and is given {len(values)}", span)
+    given: dict[str, CValue] = {s.name.name: v for s, v in zip(signatures, values, strict=False)}
+    for key, value in named.items():
+        if key not in {s.name.name for s in signatures}:
+            near = evaluation.nearest(key, [s.name.name for s in signatures])
+            raise Fault("TRX0409", f"`{name}` has no input `{key}`", span, helps=near)
+        given[key] = value
+    for signature in signatures:
+        if signature.name.name not in given and signature.default is None and not signature.type.optional:
+            first = signature.name.name
+            raise Fault("TRX0413", f"`{name}` needs an input `{first}`", span, labels=[(signature.span, "declared here")])
+    return given
+
+
+def run_statements(statements: tuple[ast.Statement, ...], body: Body, given: dict[str, CValue]) -> bool:
+    """Runs statements in order; whether any failed."""
+    failed = False
+    for statement in statements:
+        try:
+            if isinstance(statement, ast.Input):
+                _input(statement, body, given)
+            elif isinstance(statement, ast.If):
+                branch = statement.then if evaluation.evaluate_flag(statement.condition, body) else statement.otherwise
+                failed |= run_statements(branch, body, given)
+            else:
+                cast("Callable[[Any, Body], None]", _STATEMENTS[type(statement)])(statement, body)
+        except Fault as fault:
+            body.session.report(fault)
+            failed = True
+            _poison(statement, body)
+            if isinstance(statement, ast.Require):
+                break  # what rests on it would fail as well: one mistake, one error
+        except Silent:
+            failed = True
+            _poison(statement, body)
+    return failed
+
+
+def _poison(statement: ast.Statement, body: Body) -> None:
+    for name in _introduced(statement):
+        body.variables.setdefault(name, POISON)
+        if isinstance(statement, ast.Bind):
+            body.variables[name] = POISON
+
+
+def _introduced(statement: ast.Statement) -> list[str]:
+    match statement:
+        case ast.Bind(names=names):
+            return [n.name for n in names]
+        case ast.Output(name=name):
+            return [name.name] if name else []
+        case ast.Input(signatures=signatures):
+            return [s.name.name for s in signatures]
+        case ast.If(then=then, otherwise=otherwise):
+            return [name for node in (*then, *otherwise) for name in _introduced(node)]
+        case ast.Param(name=name) | ast.State(name=name) | ast.Carry(name=name):
+            return [name.name]
+        case ast.DimDecl(name=name):
+            return [name.name]
+        case _:
+            return []
+
+
+# ------------------------------------------------------------------- inputs
+
+
+def _input(node: ast.Input, body: Body, given: dict[str, CValue]) -> None:
+    for signature in node.signatures:
+        name = signature.name.name
+        _check_free(name, signature.name.span, body, "an input")
+        value = given.get(name)
+        if value is None and signature.default is not None:
+            value = evaluation.evaluate(signature.default, body)
+        if value is None:
+            body.variables[name] = None
+            continue
+        body.variables[name] = _matched_input(signature, value, body)
+
+
+def _matched_input(signature: ast.Signature, value: CValue, body: Body) -> CValue:
+    type_ = signature.type
+    if isinstance(value, Sequence):
+        if type_.name.name in ("any", "tuple") and type_.dims is None:
+            return value
+        message = f"input `{signature.name.name}` is one tensor, and this is a tuple of {len(value.items)}"
+        raise Fault("TRX0206", message, signature.name.span)
+    tensor = operators.as_tensor(value, body, signature.span)
+    if type_.name.name == "tuple":
+        raise Fault("TRX0206", f"input `{signature.name.name}` is a tuple, and this is a tensor", signature.name.span)
+    typing.match(type_, tensor, body, signature.name.span, entering=not body.is_root)
+    if tensor.name is None:
+        tensor.name = signature.name.name
+    return tensor
+
+
+def _check_free(name: str, span: Span, body: Body, what: str) -> None:
+    """Refuses a name that already means something else: an argument, a dim, a library name."""
+    if name in body.parameter_names:
+        raise Fault("TRX0304", f"{what} `{name}` has the name of an argument of the layer", span)
+    if name in body.dims:
+        origin = body.origins.get(name)
+        labels = [(origin, f"dim `{name}` is bound here")] if origin else []
+        raise Fault("TRX0304", f"{what} `{name}` has the name of a dim", span, labels=labels)
+    if name in body.session.library.prelude and body.unit.own(name) is None and not body.unit.library:
+        module = body.session.library.prelude[name]
+        raise Fault("TRX0304", f"{what} `{name}` has the name of something in `std.{module}`", span,
+                    helps=["give it another name"])  # fmt: skip
+
+
+# ----------------------------------------------------------------- bindings
+
+
+def _bind(node: ast.Bind, body: Body) -> None:
+    value = evaluation.evaluate(node.value, body)
+    if len(node.names) > 1:
+        _bind_tuple(node, value, body)
+        return
+    (ident,) = node.names
+    bind_name(ident, value, node.type, node.value.span, body)
+
+
+def bind_name(ident: ast.Ident, value: CValue, type_: ast.TypeExpr | None, span: Span, body: Body) -> None:
+    """Gives a value a name in the layer."""
+    name = ident.name
+    if name not in body.variables or name in body.parameter_names:
+        _check_free(name, ident.span, body, "binding")
+    if type_ is not None:
+        value = operators.as_tensor(value, body, span)
+        typing.match(type_, value, body, span)
+    body.variables[name] = name_value(value, name, body, span)
+
+
+def _bind_tuple(node: ast.Bind, value: CValue, body: Body) -> None:
+    if not isinstance(value, Sequence):
+        raise Fault("TRX0417", f"{len(node.names)} names want a tuple, and this is {describe(value)}", node.value.span)
+    if len(value.items) != len(node.names):
+        message = f"{len(node.names)} names want as many values, and this has {len(value.items)}"
+        raise Fault("TRX0417", message, node.value.span)
+    for ident, item in zip(node.names, value.items, strict=True):
+        bind_name(ident, item, None, node.value.span, body)
+
+
+def name_value(value: CValue, name: str, body: Body, span: Span) -> CValue:
+    """What a binding makes of a value: layers get the name for their weights, tensors for the program's text."""
+    if isinstance(value, Value):
+        value.name = value.name or name
+        return value
+    value = calls.settle(value, body, span)
+    if isinstance(value, LayerInstance | Repeated) and value.name is None and value.namer is body.namer:
+        value.name = body.namer.claim(name)
+    elif isinstance(value, Composition | Recurrent):
+        inner = Namer((*body.namer.prefix, body.namer.claim(name)), body.frame, body.frame.depth)
+        return rehome(value, inner)
+    elif isinstance(value, Sequence):
+        return Sequence(tuple(_name_item(item, f"{name}[{at}]", body) for at, item in enumerate(value.items)))
+    return value
+
+
+def _name_item(value: CValue, name: str, body: Body) -> CValue:
+    if isinstance(value, LayerInstance) and value.name is None and value.namer is body.namer:
+        value.name = body.namer.claim(name)
+    return value
+
+
+def _output(node: ast.Output, body: Body) -> None:
+    value = evaluation.evaluate(node.value, body)
+    if isinstance(value, Sequence) and node.type is None and node.name is None:
+        for at, item in enumerate(value.items):
+            body.outputs.append((f"output_{at}", operators.as_tensor(item, body, node.value.span)))
+        return
+    tensor = operators.as_tensor(value, body, node.value.span)
+    if node.type is not None:
+        typing.match(node.type, tensor, body, node.value.span)
+    name = node.name.name if node.name else "output"
+    if any(name == known for known, _ in body.outputs):
+        raise Fault("TRX0411", f"output `{name}` is given twice", node.span)
+    if node.name is not None:
+        body.variables[name] = tensor
+        tensor.name = tensor.name or name
+    body.outputs.append((name, tensor))
+
+
+def _dim(node: ast.DimDecl, body: Body) -> None:
+    name = node.name.name
+    _check_free(name, node.name.span, body, "dim")
+    size = typing.evaluate_size(node.size, body)
+    body.dims[name] = Axis(size.size, name)
+    body.origins[name] = node.span
+
+
+# ------------------------------------------------------------ weights, states
+
+
+def _param(node: ast.Param, body: Body) -> None:
+    name = node.name.name
+    _check_free(name, node.name.span, body, "param")
+    if node.condition is not None and not evaluation.evaluate_flag(node.condition, body):
+        body.variables[name] = None
+        return
+    type_ = typing.evaluate_type(node.type, body)
+    start = initializer(evaluation.evaluate(node.initializer, body), body, node.initializer.span)
+    path = (*body.namer.prefix, name)
+    if path in body.frame.function.parameters and name in body.variables:
+        raise Fault("TRX0416", f"param `{name}` is declared twice", node.name.span)
+    declare_parameter(body.frame, Parameter(path, type_, start, True, node.span), node.span)
+    value = body.frame.add("parameter", [], {"path": path}, [type_], node.span).result
+    value.name = name
+    body.variables[name] = value
+
+
+def _state(node: ast.State, body: Body) -> None:
+    name = node.name.name
+    _check_free(name, node.name.span, body, "state")
+    type_ = typing.evaluate_type(node.type, body)
+    start = initializer(evaluation.evaluate(node.initializer, body), body, node.initializer.span)
+    path = (*body.namer.prefix, name)
+    declare_parameter(body.frame, Parameter(path, type_, start, False, node.span), node.span)
+    value = body.frame.add("state", [], {"path": path}, [type_], node.span).result
+    value.name = name
+    body.states[name] = (path, type_)
+    body.variables[name] = value
+
+
+def _carry(node: ast.Carry, body: Body) -> None:
+    name = node.name.name
+    _check_free(name, node.name.span, body, "carry")
+    type_ = typing.evaluate_type(node.type, body)
+    carried = Carried(name, type_, evaluation.evaluate(node.initial, body), node.span)
+    body.carried[name] = carried
+    body.variables[name] = add_carry(body.frame, carried)
+
+
+def _next(node: ast.Next, body: Body) -> None:
+    name = node.name.name
+    if name not in body.states and name not in body.carried:
+        near = evaluation.nearest(name, [*body.states, *body.carried])
+        raise Fault("TRX0301", f"no carry or state is called `{name}`", node.name.span, helps=near)
+    value = operators.as_tensor(evaluation.evaluate(node.value, body), body, node.value.span)
+    wanted = body.states[name][1] if name in body.states else body.carried[name].type
+    if value.type.sizes != wanted.sizes:
+        message = f"`next {name}` is {value.type.show()}, and `{name}` is {wanted.show()}"
+        raise Fault("TRX0204", message, node.value.span)
+    if name in body.next_states or name in body.next_carries:
+        raise Fault("TRX0411", f"`next {name}` is set twice", node.span)
+    if name in body.carried:
+        body.next_carries[name] = value
+        set_carry(body.frame, name, value)
+        return
+    body.next_states[name] = value
+    if body.session.training:
+        body.frame.regions[-1].ops.append(Op("set_state", [value], {"path": body.states[name][0]}, [], span=node.span))
+
+
+# ------------------------------------------------------------------- require
+
+
+def _require(node: ast.Require, body: Body) -> None:
+    value = evaluation.evaluate(node.condition, body)
+    text = node.message.value if node.message else node.condition.span.text
+    if value is True:
+        return
+    if value is False:
+        facts = _facts(node.condition, body)
+        raise Fault("TRX0420", f"this does not hold: {text}", node.condition.span, notes=facts)
+    if not isinstance(value, Condition):
+        raise Fault("TRX0406", f"`require` takes a condition on sizes, and this is {describe(value)}", node.condition.span)
+    assume(value, body)
+    requirement = Requirement(value.operator, value.left, value.right, text, node.condition.span, body.session.trail())
+    body.session.requirements.append(requirement)
+
+
+def assume(condition: Condition, body: Body) -> None:
+    """Takes a condition on sizes as given for what follows."""
+    facts, left, right = body.session.facts, condition.left, condition.right
+    if condition.operator == "==" and right.value == 0 and len(left.terms) == 1:
+        monomial, _ = left.terms[0]
+        if len(monomial) == 1 and isinstance(monomial[0][0], Mod):
+            facts.assume_multiple(monomial[0][0].numerator, monomial[0][0].denominator)
+    if condition.operator in ("<=", "<"):
+        facts.assume_nonnegative(right - left)
+    if condition.operator in (">=", ">"):
+        facts.assume_nonnegative(left - right)
+
+
+def _facts(condition: ast.Expr, body: Body) -> list[str]:
+    """What the names in a condition are: `embed` is 10, `heads` is 3."""
+    found: list[str] = []
+
+    def visit(node: ast.Expr) -> None:
+        if isinstance(node, ast.Name):
+            try:
+                value = evaluation.lookup(node.name, body, node.span)
+            except (Fault, Silent):
+                return
+            if isinstance(value, Size | float | bool):
+                found.append(f"`{node.name}` is {value}")
+        elif isinstance(node, ast.Binary):
+            visit(node.left)
+            visit(node.right)
+        elif isinstance(node, ast.Unary):
+            visit(node.operand)
+
+    visit(condition)
+    return [", ".join(dict.fromkeys(found))] if found else []
+
+
+_STATEMENTS: dict[type, object] = {
+    ast.Output: _output, ast.Param: _param, ast.State: _state, ast.Carry: _carry, ast.DimDecl: _dim, ast.Bind: _bind,
+    ast.Next: _next, ast.Require: _require,
+}  # fmt: skip
+
+
+def apply_extern(instance: LayerInstance, item: ast.Extern, values: list[CValue], body: Body, span: Span) -> CValue:
+    """A layer implemented in Python: an op that names it, typed by what the declaration says."""
+    signatures = input_signatures(item)
+    if len(values) != len(signatures):
+        raise Fault("TRX0413", f"`{item.name.name}` takes {len(signatures)} inputs, and is given {len(values)}", span)
+    inner = body.child(instance.item.unit, body.namer)
+    inner.variables = dict(instance.arguments)
+    operands = [operators.as_tensor(value, body, span) for value in values]
+    for signature, operand in zip(signatures, operands, strict=True):
+        typing.match(signature.type, operand, inner, span, entering=True)
+    types = [typing.evaluate_type(signature.type, inner) for signature in item.yields]
+    if not types:
+        raise Fault("TRX0414", f"`{item.name.name}` declares no `output`", item.name.span)
+    keywords = tuple((name, _plain(value, span)) for name, value in instance.arguments.items())
+    op = body.frame.add("extern", operands, {"target": item.target.value, "keywords": keywords}, types, span)
+    return op.results[0] if len(op.results) == 1 else Sequence(tuple(op.results))
+
+
+def _plain(value: CValue, span: Span) -> int | float | bool | str | None:
+    if isinstance(value, Size) and value.known is not None:
+        return value.known
+    if value is None or isinstance(value, bool | float | str):
+        return value
+    raise Fault("TRX0405", f"an extern layer's argument is a number or a string, and this is {describe(value)}", span)

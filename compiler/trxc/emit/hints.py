@@ -1,0 +1,82 @@
+"""What to call a value: as the user does, else after what it replaces, else after what it is."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from ..ir import Op, Value
+from ..ir.walk import callee
+from ..ops import OPS
+
+if TYPE_CHECKING:
+    from .region import RegionWriter
+
+_KINDS = {
+    "arange": "positions",
+    "argmax": "best",
+    "concat": "joined",
+    "contract": "product",
+    "conv": "features",
+    "einsum": "product",
+    "equal": "mask",
+    "log_softmax": "log_probs",
+    "logsumexp": "total",
+    "matmul": "product",
+    "max": "largest",
+    "mean": "average",
+    "min": "smallest",
+    "one_hot": "chosen",
+    "prod": "product",
+    "softmax": "weights",
+    "split": "part",
+    "sum": "total",
+    "take_along": "picked",
+    "gather": "rows",
+    "where": "chosen",
+}
+_MOVED = frozenset(
+    "broadcast cast expand_dims flatten reshape slice squeeze stop_gradient swap_axes take_index transpose".split()
+)
+
+
+def hint(writer: RegionWriter, op: Op, value: Value, *, reuse: bool = True) -> str:
+    """A name for a value that an op gives, before it is made free of clashes."""
+    given = writer.context.uses.name(value)
+    if given is not None:
+        return given
+    if reuse and (replaced := _replaced(writer, op, value)):
+        return replaced
+    if op.kind in ("parameter", "state"):
+        return op.path()[-1]
+    if op.kind == "call":
+        return _result_name(writer, op, value)
+    if op.kind in _MOVED and (moved := _first_name(writer, op)):
+        return moved
+    if op.kind in OPS and OPS[op.kind].elementwise:
+        return _KINDS.get(op.kind, "mask" if value.type.dtype.kind == "bool" else "h")
+    return _KINDS.get(op.kind, op.kind)
+
+
+def _first_name(writer: RegionWriter, op: Op) -> str | None:
+    """What the user calls the first operand."""
+    return writer.context.uses.name(writer.context.uses.of(op.operands[0])) if op.operands else None
+
+
+def _replaced(writer: RegionWriter, op: Op, value: Value) -> str | None:
+    """The name of the first operand, if it has the same type and is not needed any more."""
+    if not op.operands or op.operands[0].type != value.type:
+        return None
+    item = writer.context.items.get(writer.context.uses.of(op.operands[0]))
+    if item is None or not isinstance(item.template, ast.Name) or item.weak:
+        return None
+    name = item.template.id
+    return name if writer.names.until.get(name, -1) == writer.now and len(op.results) == 1 else None
+
+
+def _result_name(writer: RegionWriter, op: Op, value: Value) -> str:
+    """What the callee calls the result."""
+    function = writer.context.program.module.functions[callee(op)]
+    at = op.results.index(value)
+    names = function.output_names
+    return (names[at] if at < len(names) else None) or function.results[at].name or "h"

@@ -1,0 +1,19 @@
+"""Patterns of parameter paths, as `freeze` takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..ir.parameters import BoundParameter
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a pattern names a weight or what it is a part of: `blocks`, `blocks[*].attention`, `*.bias`."""
+    text = "".join(".*" if part == "*" else re.escape(part) for part in re.split(r"(\*)", pattern))
+    return re.fullmatch(rf"{text}(?:[.\[].*)?", name) is not None
+
+
+def matched(patterns: Sequence[str], weight: BoundParameter) -> bool:
+    """Whether one of several patterns takes a weight."""
+    return any(matches(pattern, weight.name) for pattern in patterns)

@@ -1,0 +1,157 @@
+"""Functions that emitted programs bring along: only those that a program uses are written into it.
+
+An entry is a complete piece of Python text that imports nothing itself. It may use ``jax``, ``jnp``, ``np``,
+``optax``, ``functools``, ``math`` and ``zlib``, and other entries that it lists in ``needs``. An entry stands in this
+table below what it needs, and is written in the order of the table. An op asks for one by ``scope.prelude(name)``.
+The text is laid out for 88 columns, and keeps to the constructs that :mod:`.safety` lets through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PreludeFunction:
+    """Source text that defines the function the entry is named after, and the entries that it calls."""
+
+    source: str
+    needs: tuple[str, ...] = ()
+
+
+PRELUDE: dict[str, PreludeFunction] = {}
+
+PRELUDE["fold"] = PreludeFunction('''\
+def fold(key, name):
+    """The random key of the weight or operation called `name`."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+''')
+
+PRELUDE["keys"] = PreludeFunction('''\
+def keys(key, count):
+    """One random key for each of `count` iterations."""
+    return jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(count))
+''')
+
+PRELUDE["stacked"] = PreludeFunction(
+    '''\
+def stacked(count, initializer):
+    """An initializer of `count` weights along a new first axis, each from its own key."""
+
+    def draw(key, shape, dtype):
+        return jax.vmap(lambda k: initializer(k, shape, dtype))(keys(key, count))
+
+    return draw
+''',
+    needs=("keys",),
+)
+
+PRELUDE["element"] = PreludeFunction('''\
+def element(index, initializer):
+    """An initializer of the weight at `index` of several alike."""
+
+    def draw(key, shape, dtype):
+        return initializer(jax.random.fold_in(key, index), shape, dtype)
+
+    return draw
+''')
+
+PRELUDE["constrain"] = PreludeFunction('''\
+def constrain(x, *axes):
+    """Splits the dims of `x` over axes of the mesh; on a single device it does nothing."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return x
+    return jax.lax.with_sharding_constraint(x, jax.sharding.PartitionSpec(*axes))
+''')
+
+PRELUDE["dynamic_loss_scale"] = PreludeFunction('''\
+def dynamic_loss_scale(inner, initial=2.0**15, patience=2000):
+    """Takes gradients of `scale * loss`; skips the step and halves the scale on overflow.
+
+    The scale doubles after `patience` steps in a row without one (Micikevicius 2018).
+    """
+
+    def init_scale(params):
+        return {
+            "scale": jnp.float32(initial),
+            "good_steps": jnp.int32(0),
+            "inner": inner.init(params),
+        }
+
+    def apply_scale(grads, opt_state, params=None):
+        scale, good = opt_state["scale"], opt_state["good_steps"]
+        grads = jax.tree.map(lambda g: g / scale.astype(g.dtype), grads)
+        finite = jnp.isfinite(optax.global_norm(grads))
+        safe = jax.tree.map(lambda g: jnp.where(finite, g, 0), grads)
+        updates, new_inner = inner.update(safe, opt_state["inner"], params)
+        updates = jax.tree.map(lambda u: jnp.where(finite, u, 0), updates)
+        new_inner = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), new_inner, opt_state["inner"]
+        )
+        grow = finite & (good + 1 >= patience)
+        return updates, {
+            "scale": jnp.where(finite, jnp.where(grow, 2 * scale, scale), scale / 2),
+            "good_steps": jnp.where(finite & ~grow, good + 1, 0),
+            "inner": new_inner,
+        }
+
+    return optax.GradientTransformation(init_scale, apply_scale)
+''')
+
+PRELUDE["linear"] = PreludeFunction('''\
+def linear(x, w):
+    """x @ w over collapsed leading dims: w's gradient is then one product, too."""
+    y = jnp.matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w)
+    return y.reshape(*x.shape[:-1], w.shape[-1])
+''')
+
+PRELUDE["contract"] = PreludeFunction('''\
+def contract(x, w, axes=1):
+    """The last `axes` dims of x with the first of w: one product of two matrices."""
+    rows, inner, columns = x.shape[: x.ndim - axes], w.shape[:axes], w.shape[axes:]
+    x = x.reshape(math.prod(rows), math.prod(inner))
+    w = w.reshape(math.prod(inner), math.prod(columns))
+    return jnp.matmul(x, w).reshape(*rows, *columns)
+''')
+
+PRELUDE["max_pool"] = PreludeFunction('''\
+def max_pool(x, window, strides, padding):
+    """The largest of each window over the dims between the first and the last."""
+    sizes, steps = (1, *window, 1), (1, *strides, 1)
+    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, sizes, steps, padding)
+''')
+
+PRELUDE["avg_pool"] = PreludeFunction('''\
+def avg_pool(x, window, strides, padding):
+    """The mean of each window, in which padding does not count."""
+
+    def totals(values):
+        sizes, steps = (1, *window, 1), (1, *strides, 1)
+        return jax.lax.reduce_window(values, 0.0, jax.lax.add, sizes, steps, padding)
+
+    return totals(x) / totals(jnp.ones((1, *x.shape[1:-1], 1), x.dtype))
+''')
+
+PRELUDE["dropout"] = PreludeFunction('''\
+def dropout(key, x, rate):
+    """Zeroes a share of the elements, scales the rest: the mean stays the same."""
+    kept = jax.random.bernoulli(key, 1 - rate, x.shape)
+    return jnp.where(kept, x / (1 - rate), 0)
+''')
+
+
+def needed(names: Iterable[str]) -> list[str]:
+    """The entries that `names` need, themselves included, in the order of the table.
+
+    Raises:
+        KeyError: a name is not in the table.
+    """
+    wanted: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in wanted:
+            wanted.add(name)
+            pending.extend(PRELUDE[name].needs)
+    return [name for name in PRELUDE if name in wanted]

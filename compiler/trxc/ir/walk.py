@@ -1,0 +1,183 @@
+"""Walks over the intermediate representation: who uses what, who calls whom."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from ..dims import Dim
+from ..types import TensorType
+from .ir import Attribute, Function, Module, Op, Path, Region, Value
+
+SLICED = "repeat"
+"""The op whose iterations each see their own slice of the parameters below its path."""
+
+
+@dataclass(frozen=True)
+class Use:
+    """A place that holds a value: operand `index` of `op`, or result `index` of `region` where `op` is None."""
+
+    region: Region
+    op: Op | None
+    index: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An op, and where its parameter paths begin: at `root`, below the paths of the `loops` (outermost first).
+
+    `root` is relative to the function. A loop is the root that its slices have, and their number.
+    """
+
+    op: Op
+    root: Path
+    loops: tuple[tuple[Path, int], ...]
+
+    @property
+    def path(self) -> Path:
+        """The op's own `path`, relative to the function."""
+        return self.root + self.op.path()
+
+
+def regions(region: Region) -> Iterator[Region]:
+    """A region and all regions nested in it."""
+    yield region
+    for op in region.ops:
+        for inner in op.regions:
+            yield from regions(inner)
+
+
+def placed_ops(function: Function) -> Iterator[Placed]:
+    """Every op of a function with its parameter root, in order, those of nested regions after their op."""
+    yield from _placed(function.body, (), ())
+
+
+def _placed(region: Region, root: Path, loops: tuple[tuple[Path, int], ...]) -> Iterator[Placed]:
+    for op in region.ops:
+        yield Placed(op, root, loops)
+        inner, around = root, loops
+        if op.regions and "path" in op.attributes:
+            inner = root + op.path()
+        if op.kind == SLICED:
+            around = (*loops, (inner, repeat_count(op)))
+        for nested in op.regions:
+            yield from _placed(nested, inner, around)
+
+
+def repeat_count(op: Op) -> int:
+    """The number of iterations of a `repeat`."""
+    count = op.attributes["count"]
+    assert isinstance(count, int)
+    return count
+
+
+def definitions(region: Region) -> Iterator[Value]:
+    """Every value that a region and those nested in it define, in order."""
+    yield from region.arguments
+    for op in region.ops:
+        for inner in op.regions:
+            yield from definitions(inner)
+        yield from op.results
+
+
+def uses(region: Region) -> dict[Value, list[Use]]:
+    """Every place in a region, and those nested in it, that holds a value; values without a use are missing."""
+    found: dict[Value, list[Use]] = {}
+    for inner in regions(region):
+        for op in inner.ops:
+            for index, value in enumerate(op.operands):
+                found.setdefault(value, []).append(Use(inner, op, index))
+        for index, value in enumerate(inner.results):
+            found.setdefault(value, []).append(Use(inner, None, index))
+    return found
+
+
+def count_uses(region: Region) -> Counter[Value]:
+    """How many places hold each value."""
+    return Counter({value: len(places) for value, places in uses(region).items()})
+
+
+def replace(region: Region, new: Mapping[Value, Value]) -> None:
+    """Puts `new[value]` in every place of a region, and those nested in it, that holds `value`."""
+    for inner in regions(region):
+        for op in inner.ops:
+            op.operands[:] = [new.get(value, value) for value in op.operands]
+        inner.results[:] = [new.get(value, value) for value in inner.results]
+
+
+def captures(region: Region) -> list[Value]:
+    """The values of the regions around it that a region uses, in order of first use."""
+    own = set(definitions(region))
+    return [value for value in uses(region) if value not in own]
+
+
+def callee(op: Op) -> str:
+    """The name of the function that a `call` calls; the verifier asks this of calls that may not have one, too."""
+    return str(op.attributes.get("callee", ""))
+
+
+def callees(function: Function) -> list[str]:
+    """The functions that a function calls, each once, in order of the first call."""
+    return list(dict.fromkeys(callee(op) for op in function.body.walk() if op.kind == "call"))
+
+
+def call_order(module: Module, roots: Iterable[str] | None = None) -> list[str]:
+    """The functions that are reached from the roots (all functions, if not given), callees before their callers.
+
+    Raises:
+        ValueError: a function calls itself, directly or through others.
+    """
+    order: dict[str, None] = {}
+    open_: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        if name in open_:
+            raise ValueError(f"`{name}` calls itself: {' -> '.join([*open_, name])}")
+        open_[name] = None
+        for called in callees(module.functions[name]):
+            if called in module.functions:
+                visit(called)
+        del open_[name]
+        order[name] = None
+
+    for root in module.functions if roots is None else roots:
+        visit(root)
+    return list(order)
+
+
+def reachable(module: Module) -> set[str]:
+    """The functions that play a role, and those that they call."""
+    return set(call_order(module, module.roles.values()))
+
+
+def type_symbols(type_: TensorType) -> set[str]:
+    """The names of the symbols that the sizes of a type depend on."""
+    return {symbol.name for size in type_.sizes for symbol in size.symbols}
+
+
+def attribute_symbols(value: Attribute) -> set[str]:
+    """The names of the symbols in an attribute."""
+    if isinstance(value, Dim):
+        return {symbol.name for symbol in value.symbols}
+    if isinstance(value, tuple):
+        return {name for part in value for name in attribute_symbols(part)}
+    return set()
+
+
+def function_symbols(function: Function) -> set[str]:
+    """The names of all symbols that a function speaks of."""
+    found = {name for value in definitions(function.body) for name in type_symbols(value.type)}
+    for op in function.body.walk():
+        for value in op.attributes.values():
+            found |= attribute_symbols(value)
+    for parameter in function.parameters.values():
+        found |= type_symbols(parameter.type)
+    return found
+
+
+def symbols(module: Module) -> set[str]:
+    """The names of all symbols that a module speaks of."""
+    return {name for function in module.functions.values() for name in function_symbols(function)}

@@ -1,0 +1,246 @@
+"""Convolutions, channels last: x[batch, spatial…, in] with w[kernel…, in / groups, out]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..dims import Dim, dim, product
+from ..types import Axis, DType, TensorType, promote
+from .definition import (
+    Array,
+    Environment,
+    Example,
+    Instance,
+    OpDefinition,
+    Operand,
+    Sample,
+    Scope,
+    Setting,
+    TypeFault,
+)
+from .windows import SPATIAL, Windows, pairs_text, per_axis, read_padding, sizes_text, spatial_axes, whole_numbers
+
+
+def _windows(op: str, use: Instance, words: Sequence[str]) -> Windows:
+    """The windows of a use whose ranks have been checked."""
+    kernel = use.operands[1].sizes[:-2]
+    count, attributes = len(kernel), use.attributes
+    return Windows(
+        kernel,
+        per_axis(op, "stride", attributes["stride"], count),
+        per_axis(op, "dilation", attributes["dilation"], count),
+        read_padding(op, attributes["padding"], count, words),
+    )
+
+
+def _check_ranks(op: str, use: Instance) -> None:
+    x, w = use.operands
+    spatial_axes(op, use)
+    if w.rank != x.rank:
+        raise TypeFault(
+            "TRX0205",
+            f"`{op}` over {x.rank - 2} spatial axes needs a kernel of rank {x.rank}, [kernel…, in, out], not {w.rank}",
+            operand=1,
+            label=f"is {w.show()}",
+            labels=[(0, f"is {x.show()}")],
+        )
+
+
+def _check_channels(op: str, use: Instance, groups: Dim) -> None:
+    x, w = use.operands
+    given, taken = x.axes[-1], w.axes[-2]
+    if given.size != taken.size * groups:
+        share = "" if groups.value == 1 else f" in each of {groups} groups"
+        raise TypeFault(
+            "TRX0204",
+            f"the kernel of `{op}` takes {taken.label} channels{share}, and there are {given.label}",
+            operand=1,
+            label=f"is {w.show()}",
+            labels=[(0, f"is {x.show()}")],
+        )
+    over = (w.axes[-1].size % groups).value
+    if over:
+        message = f"the {w.axes[-1].label} channels that `{op}` gives cannot be parted into {groups} groups"
+        raise TypeFault("TRX0405", message, operand=1, label=f"is {w.show()}")
+
+
+def _dimension_numbers(count: int) -> str:
+    space = SPATIAL[-count:]
+    return f'("N{space}C", "{space}IO", "N{space}C")'
+
+
+def _as_dtype(text: str, given: DType, wanted: DType, scope: Scope) -> str:
+    """The operand in the dtype of the result: `jax.lax` promotes nothing by itself."""
+    return text if given == wanted else f"{text}.astype({scope.dtype(wanted)})"
+
+
+class Conv(OpDefinition):
+    """`conv(x, w, stride = 1, padding = "same", dilation = 1, groups = 1)`: the kernel `w` slid over `x`.
+
+    `x` is [batch, spatial…, in], `w` is [kernel…, in / groups, out], over 1 to 3 spatial axes; nothing is flipped, as
+    in every deep learning library. "causal" padding puts all of it in front, so that no place sees a later one.
+    """
+
+    name = "conv"
+    words = ("same", "valid", "causal")
+    slots = (
+        Operand("x", "float"),
+        Operand("w", "float"),
+        Setting("stride", "ints", 1),
+        Setting("padding", "padding", "same"),
+        Setting("dilation", "ints", 1),
+        Setting("groups", "int", 1),
+    )
+    examples = tuple(
+        Example((Sample(x), Sample(w)), {"stride": 1, "padding": "same", "dilation": 1, "groups": 1} | settings)
+        for x, w, settings in (
+            ((2, 5, 3), (3, 3, 4), {}),
+            ((2, 6, 3), (4, 3, 4), {"stride": 2}),
+            ((2, 7, 2), (3, 2, 3), {"padding": "causal", "dilation": 2}),
+            ((2, 7, 2), (3, 2, 3), {"padding": ((0, 2),), "stride": (3,)}),
+            ((1, 5, 4, 2), (3, 2, 2, 3), {}),
+            ((1, 6, 5, 2), (3, 3, 2, 3), {"stride": (2, 1), "padding": "valid"}),
+            ((1, 6, 5, 2), (3, 3, 2, 3), {"stride": 2, "padding": 1}),
+            ((1, 6, 5, 2), (2, 2, 2, 3), {"dilation": (2, 3), "padding": (1, 0)}),
+            ((1, 4, 5, 4), (3, 3, 2, 6), {"groups": 2}),
+            ((1, 4, 5, 3), (3, 3, 1, 6), {"groups": 3, "stride": 2}),
+            ((1, 3, 4, 3, 2), (2, 2, 2, 2, 2), {"padding": "valid"}),
+        )
+    )
+
+    def infer(self, use: Instance) -> tuple[TensorType, ...]:
+        """The batch, the places of the windows, the channels out; an axis whose size changes has no name any more."""
+        _check_ranks(self.name, use)
+        x, w = use.operands
+        windows = _windows(self.name, use, self.words)
+        (groups,) = per_axis(self.name, "groups", use.attributes["groups"], 1)
+        _check_channels(self.name, use, groups)
+        axes = (x.axes[0], *windows.outer_axes(self.name, x), w.axes[-1])
+        return (TensorType(promote(x.dtype, w.dtype), axes),)
+
+    def flops(self, use: Instance) -> Dim:
+        """A multiplication and an addition for each weight that an element of the result sees."""
+        return use.result.elements * product(use.operands[1].sizes[:-1]) * 2
+
+    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
+        """`jax.lax.conv_general_dilated`."""
+        windows, dtype = _windows(self.name, use, self.words), use.result.dtype
+        x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
+        arguments = [x, w, f"window_strides={sizes_text(windows.strides, scope)}"]
+        arguments.append(f"padding={windows.padding_text(scope)}")
+        if any(step.value != 1 for step in windows.dilation):
+            arguments.append(f"rhs_dilation={sizes_text(windows.dilation, scope)}")
+        arguments.append(f"dimension_numbers={_dimension_numbers(len(windows.sizes))}")
+        (groups,) = per_axis(self.name, "groups", use.attributes["groups"], 1)
+        if groups.value != 1:
+            arguments.append(f"feature_group_count={scope.size(groups)}")
+        return f"jax.lax.conv_general_dilated({', '.join(arguments)})"
+
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
+        """A sum over the offsets in the kernel of products of matrices, group by group."""
+        x, w = operands
+        groups = use.attributes.int_("groups")
+        outs = np.split(w, groups, axis=-1)
+        total: Array = np.zeros(())
+        for offset, patch in _windows(self.name, use, self.words).patches(x, 0.0):
+            ins = np.split(patch, groups, axis=-1)
+            parts = [a @ b[offset] for a, b in zip(ins, outs, strict=True)]
+            total = total + np.concatenate(parts, axis=-1)
+        return total
+
+
+class ConvTranspose(OpDefinition):
+    """`conv_transpose(x, w, stride = 1, padding = "same", dilation = 1)`: a convolution that makes axes longer.
+
+    `stride - 1` zeros are put between the places of `x`[batch, spatial…, in], and `w`[kernel…, in, out] slides over
+    that. "same" makes an axis of n places n * stride long, "valid" (n - 1) * stride + span, where span is
+    (kernel - 1) * dilation + 1; p places of padding take 2 * p away from that. The kernel is not flipped.
+    """
+
+    name = "conv_transpose"
+    words = ("same", "valid")
+    slots = tuple(slot for slot in Conv.slots if slot.name != "groups")
+    examples = tuple(
+        Example((Sample(x), Sample(w)), {"stride": 2, "padding": "same", "dilation": 1} | settings)
+        for x, w, settings in (
+            ((2, 4, 3), (3, 3, 2), {}),
+            ((2, 4, 3), (4, 3, 2), {"padding": "valid"}),
+            ((2, 4, 3), (2, 3, 2), {"stride": 3}),
+            ((2, 4, 3), (2, 3, 2), {"stride": 3, "padding": "valid"}),
+            ((2, 4, 3), (3, 3, 2), {"stride": 1, "dilation": 2}),
+            ((1, 3, 4, 2), (3, 2, 2, 3), {"stride": (2, 1), "padding": ((1, 0), (0, 1))}),
+            ((1, 3, 4, 2), (4, 4, 2, 3), {"padding": 1}),
+        )
+    )
+
+    def infer(self, use: Instance) -> tuple[TensorType, ...]:
+        """The batch, longer spatial axes, the channels out."""
+        _check_ranks(self.name, use)
+        x, w = use.operands
+        windows = _windows(self.name, use, self.words)
+        _check_channels(self.name, use, dim(1))
+        spatial = [_longer_axis(x, windows, at) for at in range(len(windows.sizes))]
+        return (TensorType(promote(x.dtype, w.dtype), (x.axes[0], *spatial, w.axes[-1])),)
+
+    def flops(self, use: Instance) -> Dim:
+        """A multiplication and an addition for each weight that an element of the operand meets."""
+        x, w = use.operands
+        return x.elements * product((*w.sizes[:-2], w.sizes[-1])) * 2
+
+    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
+        """`jax.lax.conv_transpose`, whose padding is that of the stretched operand."""
+        windows, dtype = _windows(self.name, use, self.words), use.result.dtype
+        x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
+        padding = '"SAME"' if windows.padding == "same" else pairs_text(_stretched_padding(windows), scope)
+        arguments = [x, w, f"strides={sizes_text(windows.strides, scope)}", f"padding={padding}"]
+        if any(step.value != 1 for step in windows.dilation):
+            arguments.append(f"rhs_dilation={sizes_text(windows.dilation, scope)}")
+        arguments.append(f"dimension_numbers={_dimension_numbers(len(windows.sizes))}")
+        return f"jax.lax.conv_transpose({', '.join(arguments)})"
+
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
+        """Zeros between the places, then a convolution."""
+        x, w = operands
+        windows = _windows(self.name, use, self.words)
+        strides = whole_numbers(windows.strides)
+        longer = [(length - 1) * stride + 1 for length, stride in zip(x.shape[1:-1], strides, strict=True)]
+        stretched = np.zeros((x.shape[0], *longer, x.shape[-1]))
+        stretched[(slice(None), *(slice(None, None, stride) for stride in strides))] = x
+        ones = tuple(dim(1) for _ in strides)
+        slide = Windows(windows.sizes, ones, windows.dilation, tuple(_stretched_padding(windows)))
+        return np.asarray(sum(patch @ w[offset] for offset, patch in slide.patches(stretched, 0.0)))
+
+
+def _longer_axis(x: TensorType, windows: Windows, at: int) -> Axis:
+    inner, stride = x.axes[1 + at], windows.strides[at]
+    if windows.padding == "same":
+        size = inner.size * stride
+    else:
+        taken = dim(0) if isinstance(windows.padding, str) else windows.padding[at][0] + windows.padding[at][1]
+        size = (inner.size - 1) * stride + windows.spans[at] - taken
+    if size.value is not None and size.value < 1:
+        message = f"the padding of `conv_transpose` takes all of {inner.label} away"
+        raise TypeFault("TRX0405", message, operand=0, label=f"is {x.show()}")
+    return inner if size == inner.size else Axis(size)
+
+
+def _stretched_padding(windows: Windows) -> list[tuple[Dim, Dim]]:
+    """The padding of the stretched operand, for which the kernel's own reach less ours is padded."""
+    if windows.padding == "same":
+        known = zip(whole_numbers(windows.spans), whole_numbers(windows.strides), strict=True)
+        return [_same_padding(span, stride) for span, stride in known]
+    if isinstance(windows.padding, str):
+        return [(span - 1, span - 1) for span in windows.spans]
+    taken = zip(windows.spans, windows.padding, strict=True)
+    return [(span - 1 - before, span - 1 - after) for span, (before, after) in taken]
+
+
+def _same_padding(span: int, stride: int) -> tuple[Dim, Dim]:
+    total = span + stride - 2
+    before = span - 1 if stride > span - 1 else -(-total // 2)
+    return (dim(before), dim(total - before))
+
+
+OPS: tuple[OpDefinition, ...] = (Conv(), ConvTranspose())

@@ -1,0 +1,177 @@
+"""Removes what need not be computed: neutral operations, repeated subexpressions, results that nobody uses.
+
+Before::
+
+    %1 = constant() {value=0}
+    %2 = add(x, %1)
+    %3 = exp(x)
+    %4 = exp(x)
+    %5 = multiply(%3, %4)
+    yield %5
+
+After::
+
+    %3 = exp(x)
+    %5 = multiply(%3, %3)
+    yield %5
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..ir import Attribute, Module, Op, Region, Value
+from ..ir.walk import count_uses, replace
+from ..ops import OPS
+from .base import Pass
+
+KEPT = frozenset({"set_state"})
+"""Ops that matter though they give nothing."""
+
+
+@dataclass(frozen=True)
+class Simplify(Pass):
+    """Neutral operands, common subexpressions within a region, dead code; to a fixed point."""
+
+    name: ClassVar[str] = "simplify"
+
+    def run(self, module: Module) -> None:
+        """Simplifies every function."""
+        for function in module.functions.values():
+            while _neutral(function.body) | _common(function.body, {}) | _dead(function.body):
+                pass
+            outputs = [v for v in function.body.results if v.name is None]
+            for value, name in zip(outputs, function.output_names, strict=False):
+                value.name = name if name != "output" else None
+
+
+# ------------------------------------------------------------------ neutral
+
+_RIGHT_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1, "power": 1}
+_LEFT_NEUTRAL = {"add": 0, "multiply": 1}
+
+
+def _neutral(body: Region) -> bool:
+    """Replaces `x + 0`, `1 * x` and the like by `x`, where that has the same type."""
+    constants: dict[Value, Attribute] = {}
+    new: dict[Value, Value] = {}
+    for op in body.walk():
+        if op.kind == "constant":
+            constants[op.result] = op.attributes["value"]
+        kept = _kept_operand(op, constants)
+        if kept is not None and (kept.type.dtype, kept.type.sizes) == (op.result.type.dtype, op.result.type.sizes):
+            new[op.result] = new.get(kept, kept)
+            kept.name = kept.name or op.result.name
+    if new:
+        replace(body, _resolved(new))
+        _drop(body, new)
+    return bool(new)
+
+
+def _kept_operand(op: Op, constants: dict[Value, Attribute]) -> Value | None:
+    if len(op.operands) != 2:
+        return op.operands[0] if op.kind == "cast" and op.operands[0].type.dtype == op.attributes["dtype"] else None
+    left, right = op.operands
+    for neutral, number, kept in ((_RIGHT_NEUTRAL, right, left), (_LEFT_NEUTRAL, left, right)):
+        value = constants.get(number)
+        if op.kind in neutral and value == neutral[op.kind] and not isinstance(value, bool) and number in constants:
+            return kept
+    return None
+
+
+def _drop(body: Region, gone: dict[Value, Value]) -> None:
+    body.ops[:] = [op for op in body.ops if not (op.results and all(v in gone for v in op.results))]
+    for op in body.ops:
+        for region in op.regions:
+            _drop(region, gone)
+
+
+def _resolved(new: dict[Value, Value]) -> dict[Value, Value]:
+    resolved: dict[Value, Value] = {}
+    for value, kept in new.items():
+        while kept in new:
+            kept = new[kept]
+        resolved[value] = kept
+    return resolved
+
+
+# ------------------------------------------------------------------- common
+
+
+def _common(region: Region, seen: dict[object, Op]) -> bool:
+    """Makes one of equal ops; a nested region may use what is computed around it."""
+    new: dict[Value, Value] = {}
+    known = dict(seen)
+    changed = False
+    for op in region.ops:
+        op.operands[:] = [new.get(v, v) for v in op.operands]
+        for inner in op.regions:
+            replace(inner, new)
+            changed |= _common(inner, {} if op.kind in ("repeat", "recur") else known)
+        key = _key(op)
+        if key is None:
+            continue
+        if key in known:
+            for old, kept in zip(op.results, known[key].results, strict=True):
+                new[old] = kept
+                kept.name = kept.name or old.name
+        else:
+            known[key] = op
+    if new:
+        replace(region, new)
+        region.ops[:] = [op for op in region.ops if not (op.results and all(v in new for v in op.results))]
+    return changed or bool(new)
+
+
+def _key(op: Op) -> object:
+    """What makes two ops equal; None for those that must stay apart: draws, calls, loops, writes."""
+    definition = OPS.get(op.kind)
+    if definition is None:
+        if op.kind not in ("parameter", "state", "size", "constant"):
+            return None
+    elif definition.random:
+        return None
+    attributes = tuple(sorted((name, _typed(value)) for name, value in op.attributes.items()))
+    return (op.kind, tuple(id(v) for v in op.operands), attributes, str(op.results[0].type.dtype) if op.results else "")
+
+
+def _typed(value: Attribute) -> str:
+    """An attribute as text; 1, 1.0 and true are different."""
+    return f"{type(value).__name__}:{value!r}" if not isinstance(value, tuple) else str([_typed(v) for v in value])
+
+
+# --------------------------------------------------------------------- dead
+
+
+def _dead(body: Region) -> bool:
+    """Removes ops whose results nobody uses, from the last to the first."""
+    uses = count_uses(body)
+    before = sum(1 for _ in body.walk())
+
+    def sweep(region: Region) -> None:
+        kept: list[Op] = []
+        for op in reversed(region.ops):
+            wanted = any(uses[v] for v in op.results) or op.kind in KEPT or _writes(op)
+            if wanted:
+                kept.append(op)
+                for inner in op.regions:
+                    sweep(inner)
+                continue
+            for value in [*op.operands, *(v for inner in op.regions for v in _held(inner))]:
+                uses[value] -= 1
+        region.ops[:] = kept[::-1]
+
+    sweep(body)
+    return sum(1 for _ in body.walk()) < before
+
+
+def _held(region: Region) -> list[Value]:
+    return [*region.results, *(v for op in region.walk() for v in [*op.operands, *(r for g in op.regions for r in g.results)])]
+
+
+def _writes(op: Op) -> bool:
+    """Whether something inside may change a state: a call in training, or a loop with one."""
+    if op.kind == "call":
+        return str(op.attributes["callee"]).endswith("_train")
+    return any(inner.kind in KEPT or _writes(inner) for region in op.regions for inner in region.walk())

@@ -1,0 +1,1 @@
+"""Plans: where values live on a mesh."""

@@ -1,0 +1,136 @@
+"""A recipe as plain data: for the emitter, and for the manifest that the runtime reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .elaborate.pipeline import stages
+from .elaborate.program import Checked, Elaborated
+from .elaborate.records import Best, RecordValues
+from .elaborate.values import Chain, CValue, Declared, Sequence, Size, TypeValue
+from .emit import Declared as EmitDeclared
+from .emit import EmitRecipe
+from .emit.recipe import Argument
+from .syntax import ast
+from .types import DType
+
+
+def emit_recipe(chosen: Elaborated, checked: Checked) -> EmitRecipe:
+    """What the emitter needs to know of a recipe."""
+    assert chosen.train is not None
+    values = chosen.train.values
+    l2 = values.get("l2")
+    freeze = values.get("freeze")
+    return EmitRecipe(
+        optimizer=_optimizer(values["optimizer"]),
+        accumulate=_int(values["accumulate"]),
+        loss_scale=values["precision"] == "f16",
+        mesh=dict(chosen.mesh.axes) if chosen.mesh else {},
+        rules=dict(chosen.mesh.rules) if chosen.mesh else {},
+        freeze=tuple(str(item) for item in freeze) if isinstance(freeze, tuple) else (),
+        l2=(("*", l2),) if isinstance(l2, float) else (),
+        steps=chosen.total_steps,
+        metrics=chosen.metrics,
+    )
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _optimizer(value: object) -> EmitDeclared:
+    if isinstance(value, Chain):
+        return EmitDeclared("chain", "", tuple(("", _optimizer(part)) for part in value.parts))
+    assert isinstance(value, Declared)
+    return EmitDeclared(value.name, value.target, tuple((name, _argument(item)) for name, item in value.arguments))
+
+
+def _argument(value: CValue) -> Argument:
+    if isinstance(value, Declared | Chain):
+        return _optimizer(value)
+    if isinstance(value, Sequence):
+        return tuple(_argument(item) for item in value.items)
+    plain = _plain(value)
+    assert plain is None or isinstance(plain, bool | int | float | str)
+    return plain
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON."""
+    if isinstance(value, Size):
+        return value.known
+    if isinstance(value, DType):
+        return value.name
+    if isinstance(value, Sequence):
+        return [_plain(item) for item in value.items]
+    if isinstance(value, Declared):
+        arguments = {name: _plain(item) for name, item in value.arguments}
+        return {"call": value.target, "name": value.name, "args": arguments}
+    if isinstance(value, Chain):
+        return [_plain(part) for part in value.parts]
+    if isinstance(value, TypeValue):
+        return {"dtype": value.dtype.name, "shape": [d.value if d else None for d in value.sizes]}
+    if isinstance(value, ast.Ident):
+        return value.name
+    if isinstance(value, Best):
+        return {"mode": value.mode, "metric": value.metric}
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    assert value is None or isinstance(value, bool | int | float | str), type(value)
+    return value
+
+
+def recipe_json(chosen: Elaborated) -> dict[str, Any]:
+    """`train`, `data` and `generate` as the manifest holds them; empty for a model alone."""
+    if chosen.train is None or chosen.data is None:
+        return {}
+    generate = _generate(chosen.generate) if chosen.generate else None
+    return {"train": _train(chosen), "data": _data(chosen.data), "generate": generate}
+
+
+def _train(chosen: Elaborated) -> dict[str, Any]:
+    assert chosen.train is not None
+    values = chosen.train.values
+    plain = {name: _plain(values[name]) for name in ("seed", "batch", "accumulate", "steps", "epochs", "precision")}
+    plain["metrics"] = list(chosen.metrics)
+    for name in ("evaluate", "checkpoint"):
+        plain[name] = _plain(values[name]) if values[name] is not None else None
+    plain["log"] = _plain(values["log"]) if values["log"] is not None else {"every": 10}
+    plain["mesh"] = dict(chosen.mesh.axes) if chosen.mesh else None
+    return plain
+
+
+def _data(record: RecordValues) -> dict[str, Any]:
+    values, item = record.values, record.item
+    assert item is not None
+    fields = values["fields"]
+    declared = [{"name": name, **_plain(type_)} for name, type_ in fields.items()] if isinstance(fields, dict) else []
+    split = values["split"]
+    return {
+        "name": item.name,
+        "source": _plain(values["source"]),
+        "stages": [_plain(stage) for stage in stages(record)],
+        "split": _plain(split) if split is not None else None,
+        "shuffle": values["shuffle"],
+        "fields": declared,
+    }
+
+
+def _generate(record: RecordValues) -> dict[str, Any]:
+    values, item = record.values, record.item
+    assert item is not None
+    sample = values["sample"]
+    stages_ = _plain(sample) if sample is not None else []
+    return {
+        "name": item.name,
+        "prompt": _plain(values["prompt"]),
+        "from": _plain(values["from"]),
+        "sample": stages_ if isinstance(stages_, list) else [stages_],
+        "limit": values["limit"],
+        "seed": values["seed"],
+        "tokenizer": _plain(values["tokenizer"]) if values["tokenizer"] is not None else None,
+    }
+
+
+__all__ = ["emit_recipe", "recipe_json"]

@@ -1,0 +1,7 @@
+"""The syntax front end: from the text of a `.trx` file to its tree."""
+
+from . import ast
+from .index import ItemChunk, scan_items, split_items
+from .parse import parse, parse_expression, parse_item
+
+__all__ = ["ItemChunk", "ast", "parse", "parse_expression", "parse_item", "scan_items", "split_items"]

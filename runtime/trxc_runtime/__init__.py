@@ -1,0 +1,53 @@
+"""trxc_runtime: trains and runs what the compiler wrote.
+
+>>> model = trxc_runtime.load("build/")                    # doctest: +SKIP
+>>> logits = model.apply(model.init(seed=0), tokens=ids)   # doctest: +SKIP
+>>> trxc_runtime.train("build/", run="runs/quick")         # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .errors import RunError
+
+if TYPE_CHECKING:
+    from .artifact import Artifact, load_artifact
+    from .evaluation import evaluate
+    from .generation import generate_tokens
+    from .model import Model, load
+    from .traceback_map import explain_exception
+    from .training import Result, train
+
+__all__ = [
+    "Artifact",
+    "Model",
+    "Result",
+    "RunError",
+    "evaluate",
+    "explain_exception",
+    "generate_tokens",
+    "load",
+    "load_artifact",
+    "train",
+]
+
+_HOMES = {
+    "Artifact": "artifact",
+    "Model": "model",
+    "Result": "training",
+    "evaluate": "evaluation",
+    "explain_exception": "traceback_map",
+    "generate_tokens": "generation",
+    "load": "model",
+    "load_artifact": "artifact",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Public names, imported when they are asked for: jax takes seconds to load."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
