@@ -16,10 +16,11 @@ from .version import VERSION as __version__
 
 if TYPE_CHECKING:
     from .diagnostics import Diagnostic
-    from .driver import CompileError, Program, UsageError, check, compile
+    from .compilation import Program, compile
+    from .driver import CompileError, UsageError, check
 
-_FROM = {"Diagnostic": "diagnostics", "CompileError": "driver", "Program": "driver", "UsageError": "driver",
-         "check": "driver", "compile": "driver"}  # fmt: skip
+_FROM = {"Diagnostic": "diagnostics", "CompileError": "driver", "Program": "compilation", "UsageError": "driver",
+         "check": "driver", "compile": "compilation"}  # fmt: skip
 
 __all__ = ["CompileError", "Diagnostic", "Program", "UsageError", "__version__", "check", "compile"]
 

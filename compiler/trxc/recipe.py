@@ -85,7 +85,7 @@ def recipe_json(chosen: Elaborated) -> dict[str, Any]:
     """`train`, `data` and `generate` as the manifest holds them; empty for a model alone."""
     if chosen.train is None or chosen.data is None:
         return {}
-    generate = _generate(chosen.generate) if chosen.generate else None
+    generate = _generate(chosen.generate, chosen) if chosen.generate else None
     return {"train": _train(chosen), "data": _data(chosen.data), "generate": generate}
 
 
@@ -117,7 +117,21 @@ def _data(record: RecordValues) -> dict[str, Any]:
     }
 
 
-def _generate(record: RecordValues) -> dict[str, Any]:
+def _context(chosen: Elaborated, prompt: str) -> int | None:
+    """The longest prompt that the model takes, where it requires one: `seq <= context`."""
+    inputs = {value.name: value for value in chosen.module.role("apply").inputs}
+    if prompt not in inputs or inputs[prompt].type.rank < 2:
+        return None
+    length = inputs[prompt].type.axes[1].size
+    bounds = [
+        need.right.value - (need.operator == "<")
+        for need in chosen.requirements
+        if need.operator in ("<=", "<") and need.left == length and need.right.value is not None
+    ]
+    return min(bounds, default=None)
+
+
+def _generate(record: RecordValues, chosen: Elaborated) -> dict[str, Any]:
     values, item = record.values, record.item
     assert item is not None
     sample = values["sample"]
@@ -129,6 +143,7 @@ def _generate(record: RecordValues) -> dict[str, Any]:
         "sample": stages_ if isinstance(stages_, list) else [stages_],
         "limit": values["limit"],
         "seed": values["seed"],
+        "context": _context(chosen, str(_plain(values["prompt"]))),
         "tokenizer": _plain(values["tokenizer"]) if values["tokenizer"] is not None else None,
     }
 

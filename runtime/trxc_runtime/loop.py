@@ -63,7 +63,7 @@ def run_loop(training: Training) -> None:
     pace = _Pacer(t)
     train_step = t.artifact.program.train_step
     batch: dict[str, Any] | None = None
-    key = jax.jit(_step_key)
+    key, fold = jax.random.key(t.seed), jax.jit(jax.random.fold_in)
 
     # 1. Batches and keys are functions of the step alone, so that a resumed run sees what it would have seen.
     examples = t.data.only(fields_of(t.artifact.manifest)).split("train")
@@ -73,7 +73,7 @@ def run_loop(training: Training) -> None:
             # 2. One step: the three trees are donated, and nothing waits for the loss.
             batch, tree = t.placement.put(next(batches)), t.tree
             tree["params"], tree["state"], tree["opt_state"], metrics = train_step(
-                tree["params"], tree["state"], tree["opt_state"], batch, key(t.seed, t.step)
+                tree["params"], tree["state"], tree["opt_state"], batch, fold(key, t.step)
             )
             t.step += 1
             meter.add(t.step, metrics)
@@ -99,11 +99,6 @@ def run_loop(training: Training) -> None:
                 pace.record(meter.look(), meter.every, batch)
             save(t)
     t.checkpoints.finish()
-
-
-def _step_key(seed: Any, step: Any) -> Any:
-    """The key of all that is random in a step; ``step`` counts from 0."""
-    return jax.random.fold_in(jax.random.key(seed), step)
 
 
 def save(t: Training) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, cast
 
-from .files import write_text
+from .files import finite, write_text
 
 Line = dict[str, Any]
 
@@ -25,10 +24,9 @@ class MetricsLog:
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Record ``values`` measured on ``split`` after ``step`` steps; numbers that are not finite become null."""
-        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         if self._file is None:
             self._file = self._path.open("a", encoding="utf-8")
-        self._file.write(json.dumps({"step": step, "split": split, **finite}) + "\n")
+        self._file.write(json.dumps(finite({"step": step, "split": split, **values})) + "\n")
         self._file.flush()
         for name, value in values.items():
             self._events_writer().add_scalar(f"{split}/{name}", value, step)

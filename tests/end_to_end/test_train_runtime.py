@@ -280,6 +280,11 @@ def test_nan_stops_the_run_with_what_to_try(project: Path, tmp_path: Path) -> No
     assert "became" in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_a_seed_may_be_large(project: Path, tmp_path: Path) -> None:
+    big = variant(tmp_path / "big", seed=2**40 + 1, steps=3)
+    assert trxc_runtime.train(big, tmp_path / "run", root=project, quiet=True).step == 3
+
+
 def test_two_trainers_do_not_share_a_run(project: Path, tmp_path: Path) -> None:
     long = variant(tmp_path / "long", steps=100_000, evaluate=None, checkpoint=None)
     child = start(tmp_path / "run", project, long)

@@ -8,7 +8,7 @@ from trxc.ir import Function, Initializer, Module, Op, Parameter, Region, Value
 from trxc.ops import OPS
 from trxc.ops.definition import Attributes, Instance
 from trxc.source import Source, Span
-from trxc.types import BOOL, F32, I32, Axis, DType, TensorType, axis
+from trxc.types import F32, I32, DType, TensorType, axis
 
 SOURCE = Source("gpt.trx", "\n".join(f"line {n}" for n in range(1, 200)))
 
@@ -56,7 +56,9 @@ ZEROS = Initializer("zeros", "jax.nn.initializers:zeros")
 ONES = Initializer("ones", "jax.nn.initializers:ones")
 
 
-def function(name: str, build: Build, results: list[Value], parameters=None, outputs=(), doc: str = "", title: str = "") -> Function:
+def function(
+    name: str, build: Build, results: list[Value], parameters=None, outputs=(), doc: str = "", title: str = ""
+) -> Function:
     build.region.results = results
     return Function(name, build.region, parameters or {}, list(outputs), doc, title or name, Span(SOURCE, 0, 4))
 
@@ -88,7 +90,9 @@ def self_attention(name: str, drop: float) -> Function:
     b = Build(x, line=20)
     shape = tensor(F32, ("embed", 8), ("heads", 2), ("head", 4))
     wq, wk, wv = (b.weight(weights, f"w{n}", shape, NORMAL) for n in "qkv")
-    q, k, v = (b.op("einsum", x, w, name=n, pattern="b s d, d h e -> b s h e") for w, n in ((wq, "q"), (wk, "k"), (wv, "v")))
+    q, k, v = (
+        b.op("einsum", x, w, name=n, pattern="b s d, d h e -> b s h e") for w, n in ((wq, "q"), (wk, "k"), (wv, "v"))
+    )
     product = b.op("einsum", q, k, pattern="b s h e, b t h e -> b h s t")
     scores = b.op("divide", product, b.op("sqrt", b.op("cast", b.size(dim(4)), dtype=F32)), name="scores")
     positions = b.op("iota", n=(dim("seq"), None), name="positions")

@@ -67,14 +67,14 @@ def test_a_good_module_has_no_problems():
         ("{over=(1,), keep=false}", "{keep=false}", "`sum`: its operands or attributes do not fit (KeyError: 'over')"),
         ("rate=0.5, path", "rate=0.5, pth", "`dropout`: it draws, and has no `path`"),
         ('-> (out)', '-> (out, more)', "2 output names for 1 results"),
-        ('parameter() {path=("w",)}', 'parameter() {path=("v",)}', "the function owns no `v`"),
+        ('parameter() {path=("w",)}', 'parameter() {path=("v",)}', "there is no `v` in the function or what it calls"),
         ('parameter() {path=("w",)}', "parameter() {path=3}", "`path` is no path"),
         ('parameter() {path=("w",)}', 'parameter() {path=("seen",)}', "`seen` is a state"),
         ('state() {path=("seen",)}', 'state() {path=("w",)}', "`w` is a weight"),
         ("weight w: float[]", "weight w: float[1]", "`w` is float[1], not float[]"),
         ('set_state(t) {', 'set_state(x) {', "`seen` is float[], not float[batch, n]"),
         ('set_state(t) {', 'set_state(t, t) {', "it has 2 operands, not 1"),
-        ('parameter() {path=("shift",)}', 'parameter() {path=("blocks", "shift")}', "owns no `blocks.blocks.shift`"),
+        ('parameter() {path=("shift",)}', 'parameter() {path=("blocks", "shift")}', "no `blocks.blocks.shift`"),
         ('callee="scale"', 'callee="scales"', "there is no function `scales`"),
         ('callee="scale", ', "", "there is no function ``"),
         ('callee="scale"', 'callee="main"', "`main` calls itself: main -> main"),
@@ -98,7 +98,7 @@ def test_a_good_module_has_no_problems():
         ("value=1", "value=true", "the value True is no float[]"),
         ("size=([2 * seq], none)", "size=4", "`size` is no pair"),
         ("size: int[]", "size: float[]", "a size is no float[]"),
-        ("weight blocks.shift", "weight blocks.scale.w", "the function owns no `blocks.shift`"),
+        ("weight blocks.shift", "weight blocks.scale.w", "there is no `blocks.shift`"),
     ],
 )  # fmt: skip
 def test_a_spoilt_module_is_told(old: str, new: str, problem: str):
@@ -140,6 +140,31 @@ def test_a_path_reached_twice_must_agree():
     """
     assert verify(from_text(text)) == ["main: the parameter `layer.w` is declared twice, differently"]
     assert verify(from_text(text.replace('zeros() from "i:zeros"', 'ones() from "i:ones"'))) == []
+
+
+def test_a_layer_reads_the_weights_of_one_that_it_calls():
+    text = """
+    module m
+    function table(x: float[]) weight w: float[] = ones() from "i:ones" {
+      w: float[] = parameter() {path=("w",)} yield w }
+    function main(x: float[]) {
+      y: float[] = call(x) {callee="table", path=("table",)}
+      w: float[] = parameter() {path=("table", "w")}
+      z: float[] = repeat(w) {count=2, path=("loop",)} do (a: float[]) { yield a }
+      yield z
+    }
+    """
+    assert verify(from_text(text)) == []
+    stacked = text.replace('path=("table",)', 'path=("loop", "table")').replace(
+        '("table", "w")', '("loop", "table", "w")'
+    )
+    assert verify(from_text(stacked)) == []
+    inside = text.replace("{ yield a }", '{ b: float[] = call(a) {callee="table", path=()} yield b }')
+    assert verify(from_text(inside)) == []
+    outside = inside.replace('("table", "w")', '("loop", "w")')
+    assert verify(from_text(outside)) == [
+        "main: `parameter`: `loop.w` is in other loops where it is declared or read elsewhere"
+    ]
 
 
 def test_callees_come_first():

@@ -301,3 +301,9 @@ def test_a_checkpoint_that_cannot_fit_is_not_begun(tmp_path: Path, monkeypatch: 
     checkpoints.save(2, tree(2), {"seed": 0})
     with pytest.raises(RunError, match="the disk is full; checkpoint 1 is intact"):
         checkpoints.finish()
+
+
+def test_a_run_can_record_what_is_not_finite(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.update(metrics={"perplexity": math.inf, "loss": [1.0, math.nan]})
+    assert run.read()["metrics"] == {"perplexity": None, "loss": [1.0, None]}

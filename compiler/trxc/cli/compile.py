@@ -27,7 +27,9 @@ ARTIFACT = ("program.py", "manifest.json")
 @click.argument("file", metavar="FILE")
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option("-o", "--output", metavar="PATH", help="The artifact's folder; with --emit, a file (default: stdout).")
-@choice_option("--emit", STAGES, help="One stage instead of the artifact; the last two are made by jax, on this machine.")
+@choice_option(
+    "--emit", STAGES, help="One stage instead of the artifact; the last two are made by jax, on this machine."
+)
 @settings_option
 @click.option("--print-after", metavar="PASS", multiple=True, help="Show the IR after this pass, on stderr.")
 @click.option("--disable-pass", metavar="PASS", multiple=True, help="Leave this pass out.")

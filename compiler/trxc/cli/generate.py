@@ -7,27 +7,36 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from ..diagnostics.harmless import visible
-from .shell.declare import checkpoint_option, declare, extern_option, settings_option
+from .shell.declare import checkpoint_option, declare, extern_option, settings_option, values_option
 from .shell.files import read_text
 from .shell.output import say, write
 from .shell.runtime import run_folder, runtime
 from .shell.trained import recompile
 from .shell.usage import did_you_mean, listed
-from .shell.values import Named
 
 
-@declare("Train and use", 'trxc generate runs/quick --prompt "Once upon a time" --tokens 100 --set chat.sample="greedy()"')
+@declare(
+    "Train and use", 'trxc generate runs/quick --prompt "Once upon a time" --tokens 100 --set chat.sample="greedy()"'
+)
 @click.argument("run", metavar="RUN")
 @click.option("-p", "--prompt", metavar="TEXT", help="The text to go on from.")
 @click.option("--prompt-file", metavar="FILE", help="A file with that text; - for stdin.")
-@click.option("-i", "--input", "inputs", type=Named(), multiple=True, help="A further input of the model: a text, or JSON.")
-@click.option("-n", "--tokens", type=click.IntRange(min=1), metavar="N", help="At most N new tokens.  [default: the recipe's]")
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True, help="The same seed gives the same text.")
+@values_option("-i", "--input", "inputs", help="A further input of the model: a text, or JSON.")
+@click.option(
+    "-n", "--tokens", type=click.IntRange(min=1), metavar="N", help="At most N new tokens.  [default: the recipe's]"
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0, max=2**32 - 1),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same text.",
+)
 @settings_option
 @checkpoint_option
 @extern_option
@@ -61,7 +70,9 @@ def command(
 
 def _prompt(prompt: str | None, file: str | None) -> str:
     if (prompt is None) == (file is None):
-        raise click.UsageError("give a prompt, either with `--prompt` or with `--prompt-file`", click.get_current_context())
+        raise click.UsageError(
+            "give a prompt, either with `--prompt` or with `--prompt-file`", click.get_current_context()
+        )
     return prompt if prompt is not None else read_text(str(file))
 
 
@@ -78,10 +89,10 @@ def _further(model: Any, inputs: tuple[tuple[str, str], ...]) -> dict[str, Any]:
 def _input(text: str) -> Any:
     """A list of numbers, or a text for the model's tokenizer."""
     try:
-        value = json.loads(text)
+        value: Any = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    return value if isinstance(value, list) else text
+    return cast("list[Any]", value) if isinstance(value, list) else text
 
 
 def _with_settings(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from .shell.declare import choice_option, declare, force_option
-from .shell.output import refuse_existing, reason, say, write_file
+from .shell.output import reason, refuse_existing, say, write_file
 from .shell.status import USAGE_WRONG, CommandError
 
 _FOLDER = Path(__file__).resolve().parent.parent / "templates"

@@ -8,13 +8,13 @@ from typing import Any
 
 import click
 
-from .shell.declare import checkpoint_option, declare, extern_option, force_option
+from .shell.declare import checkpoint_option, declare, extern_option, force_option, values_option
 from .shell.output import refuse_existing, say, write, write_file
 from .shell.runtime import run_folder, runtime
 from .shell.status import USAGE_WRONG, CommandError
 from .shell.trained import recompiled
 from .shell.usage import listed
-from .shell.values import MOST_PRINTED, Array, Named, as_archive, as_json, read_values
+from .shell.values import MOST_PRINTED, Array, as_archive, as_json, read_values
 
 
 @declare(
@@ -23,10 +23,14 @@ from .shell.values import MOST_PRINTED, Array, Named, as_archive, as_json, read_
     "trxc run runs/quick --input tokens=ids.npy --fetch 'blocks[2].self_attention.scores' -o scores.npz",
 )
 @click.argument("run", metavar="RUN")
-@click.option("-i", "--input", "inputs", type=Named(), multiple=True, help="An input: a .npy, .npz or .json file, JSON, or - for stdin.")
-@click.option("--fetch", metavar="VALUE", multiple=True, help="A value of the graph instead of the outputs, by its name.")
-@click.option("--feed", "feeds", type=Named(), multiple=True, help="A value of the graph to be replaced; as --input.")
-@click.option("-o", "--output", metavar="PATH", help="A .npz or .json file for the results.  [default: stdout, as JSON]")
+@values_option("-i", "--input", "inputs", help="An input: a .npy, .npz or .json file, JSON, or - for stdin.")
+@click.option(
+    "--fetch", metavar="VALUE", multiple=True, help="A value of the graph instead of the outputs, by its name."
+)
+@values_option("--feed", "feeds", help="A value of the graph to be replaced; as --input.")
+@click.option(
+    "-o", "--output", metavar="PATH", help="A .npz or .json file for the results.  [default: stdout, as JSON]"
+)
 @checkpoint_option
 @extern_option
 @force_option
@@ -51,9 +55,7 @@ def command(
         arrays = read_values(inputs, {field["name"]: field for field in model.manifest["inputs"]})
         fed = read_values(feeds, {})
         if fetch or fed:
-            with recompiled(
-                trxc_runtime, model, allow_extern=allow_extern, fetch=fetch, feed=tuple(fed)
-            ) as artifact:
+            with recompiled(trxc_runtime, model, allow_extern=allow_extern, fetch=fetch, feed=tuple(fed)) as artifact:
                 results = _apply(artifact, model, {**arrays, **fed})
         else:
             results = _apply(model.artifact, model, arrays)

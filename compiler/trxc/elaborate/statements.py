@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ..dims import Mod
-from ..ir import Op, Parameter, Value
+from ..ir import Attribute, Op, Parameter, Value
 from ..source import Span
 from ..syntax import ast
 from ..types import Axis
@@ -334,6 +334,10 @@ def _require(node: ast.Require, body: Body) -> None:
     assume(value, body)
     requirement = Requirement(value.operator, value.left, value.right, text, node.condition.span, body.session.trail())
     body.session.requirements.append(requirement)
+    attributes: dict[str, Attribute] = {
+        "operator": value.operator, "left": (value.left, None), "right": (value.right, None), "message": text,
+    }  # fmt: skip
+    body.frame.add("require", [], attributes, [], node.span)
 
 
 def assume(condition: Condition, body: Body) -> None:

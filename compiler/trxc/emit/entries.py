@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..ir import Value
@@ -17,7 +18,7 @@ from .recipe import EmitRecipe
 def weight(bound: BoundParameter, recipe: EmitRecipe | None) -> dict[str, Any]:
     """The entry of a weight or state; shape, dims and spec are those of one slice of a stack."""
     parameter = bound.parameter
-    rules = recipe.rules if recipe and recipe.mesh else {}
+    rules: Mapping[str, tuple[str, ...]] = recipe.rules if recipe and recipe.mesh else {}
     frozen = matched(recipe.freeze, bound) if recipe else False
     return {
         "path": bound.name,

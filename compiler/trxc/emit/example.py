@@ -26,9 +26,7 @@ def main():
 
 _TRAIN = """\
     opt_state = optimizer().init(params)
-    params, state, opt_state, metrics = train_step(
-        params, state, opt_state, batch, key
-    )
+    params, state, opt_state, metrics = train_step(params, state, opt_state, batch, key)
     for name, value in metrics.items():
         print(f"{name}: {value:.4f}")
 """
@@ -43,7 +41,7 @@ def write_main(title: str, fields: Sequence[Value], recipe: EmitRecipe | None) -
     """The lines of `main`."""
     what = literal(comment_text(title).replace("{", "(").replace("}", ")") + ": ")[1:-1]
     name = "batch" if recipe else "inputs"
-    lines = _BEGIN.rstrip("\n").split("\n")
+    lines: list[str] = [*_BEGIN.rstrip("\n").split("\n")]
     lines.append(f'    print(f"{what}{{count:,}} parameters")')
     lines += statement(f"{name} = ", parse(_random_dict(fields, recipe)), 4)
     lines.append(f"    for name, value in {name}.items():")

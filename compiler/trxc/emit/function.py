@@ -41,7 +41,7 @@ class Form:
 def layer_form(program: ProgramContext, function: Function) -> Form:
     """The form of a layer instance."""
     first = function.doc.strip().split("\n")[0]
-    return Form(program.functions[function.name], first or function.title or function.name)
+    return Form(program.functions[function.name], first or f"{function.title or function.name}.")
 
 
 def write_function(program: ProgramContext, function: Function, form: Form) -> list[Line]:
@@ -60,13 +60,17 @@ def write_function(program: ProgramContext, function: Function, form: Form) -> l
     head += [Line(line) for line in docstring(form.doc, "    ")]
     if form.source:
         head += _from_dict(function, form, inputs, writer, bound)
-    return head + _size_lines(program, function, inputs, bound) + context.lines
+    head += _size_lines(program, function, inputs, bound)
+    gap = [Line("")] if context.lines and context.lines[0].text.lstrip().startswith("def ") else []
+    return head + gap + context.lines
 
 
 def _bind_inputs(writer: RegionWriter, function: Function) -> list[str]:
     names: list[str] = []
     for at, value in enumerate(function.inputs):
-        name = writer.names.take(value.name or ("x" if len(function.inputs) == 1 else f"x{at + 1}"), -1, writer.until(value), beside=True)
+        name = writer.names.take(
+            value.name or ("x" if len(function.inputs) == 1 else f"x{at + 1}"), -1, writer.until(value), beside=True
+        )
         writer.context.items[value] = named(name, value)
         writer.context.commented.add(name)
         names.append(name)
@@ -111,9 +115,7 @@ def _from_dict(
     return lines
 
 
-def _size_lines(
-    program: ProgramContext, function: Function, inputs: Sequence[str], bound: Bindings
-) -> list[Line]:
+def _size_lines(program: ProgramContext, function: Function, inputs: Sequence[str], bound: Bindings) -> list[Line]:
     """`batch, seq = tokens.shape`, of the sizes that are needed."""
     texts: list[tuple[str, Span | None]] = []
     for at, axes in sorted(bound.axes.items()):

@@ -36,7 +36,10 @@ _KINDS = {
     "where": "chosen",
 }
 _MOVED = frozenset(
-    "broadcast cast expand_dims flatten reshape slice squeeze stop_gradient swap_axes take_index transpose".split()
+    {
+        *("broadcast", "cast", "expand_dims", "flatten", "reshape", "slice"),
+        *("squeeze", "stop_gradient", "swap_axes", "take_index", "transpose"),
+    }
 )
 
 
@@ -45,6 +48,8 @@ def hint(writer: RegionWriter, op: Op, value: Value, *, reuse: bool = True) -> s
     given = writer.context.uses.name(value)
     if given is not None:
         return given
+    if (becomes := _state_name(writer, value) or _carry_name(writer, value)) is not None:
+        return becomes
     if reuse and (replaced := _replaced(writer, op, value)):
         return replaced
     if op.kind in ("parameter", "state"):
@@ -56,6 +61,21 @@ def hint(writer: RegionWriter, op: Op, value: Value, *, reuse: bool = True) -> s
     if op.kind in OPS and OPS[op.kind].elementwise:
         return _KINDS.get(op.kind, "mask" if value.type.dtype.kind == "bool" else "h")
     return _KINDS.get(op.kind, op.kind)
+
+
+def _state_name(writer: RegionWriter, value: Value) -> str | None:
+    """The state that a value becomes, if it does."""
+    sites = writer.context.uses.sites.get(value, [])
+    return next((s.op.path()[-1] for s in sites if s.op is not None and s.op.kind == "set_state"), None)
+
+
+def _carry_name(writer: RegionWriter, value: Value) -> str | None:
+    """The carry that a value is the beginning of, if it is."""
+    for site in writer.context.uses.sites.get(value, []):
+        if site.op is not None and site.op.kind in ("repeat", "recur"):
+            operands = [writer.context.uses.of(operand) for operand in site.op.operands]
+            return site.op.regions[0].arguments[operands.index(value)].name
+    return None
 
 
 def _first_name(writer: RegionWriter, op: Op) -> str | None:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Sequence
 
-from ..ir import Initializer, Path
+from ..ir import Attribute, Initializer, Path
 from ..ir.parameters import BoundParameter
 from .dtypes import dtype_name
 from .errors import EmitError
@@ -103,7 +103,7 @@ def _initializer(start: Initializer, weight: BoundParameter) -> ast.expr:
     return ast.Call(parse(f"jax.nn.initializers.{attribute}"), arguments, keywords)
 
 
-def _argument(value: object, weight: BoundParameter) -> ast.expr:
+def _argument(value: Attribute, weight: BoundParameter) -> ast.expr:
     if isinstance(value, tuple):
         return ast.Tuple([_argument(item, weight) for item in value], ast.Load())
     if isinstance(value, int | float):

@@ -79,7 +79,8 @@ def _keys(writer: RegionWriter, op: Op, path: Path, count: str) -> ast.expr:
 def _header(writer: RegionWriter, op: Op, wanted: str, parameters: str) -> str:
     """The line that begins an inner function, a blank one before it."""
     name = writer.names.take(wanted, writer.now, writer.now, beside=True)
-    if writer.context.lines and not writer.context.lines[-1].text.startswith("def ") and writer.context.lines[-1].text:
+    before = writer.context.lines[-1].text if writer.context.lines else ""
+    if before and not before.endswith(":"):
         writer.line("")
     writer.line(f"def {name}({parameters}):", op.span)
     return name
@@ -141,7 +142,9 @@ def write_repeat(writer: RegionWriter, op: Op) -> None:
     carries = _argument_names(inner, writer, op, region.arguments)
     carry, unpack_carry = _unpack(inner, op, carries, "carry")
     slice_, unpack_slice = _unpack(inner, op, list(slices) or ["_"], "layer")
-    step = _header(writer, op, f"{path[-1]}_step" if path else "step", f"{carry}, {slice_}" if carry != slice_ else "_, __")
+    step = _header(
+        writer, op, f"{path[-1]}_step" if path else "step", f"{carry}, {slice_}" if carry != slice_ else "_, __"
+    )
     for text in (unpack_carry, unpack_slice):
         if text:
             inner.line(text, op.span)
@@ -191,7 +194,7 @@ def write_recur(writer: RegionWriter, op: Op) -> None:
     arguments = _argument_names(inner, writer, op, region.arguments)
     carried = arguments[count:] + (["_"] if loop.needs.changes else [])
     carry, unpack_carry = _unpack(inner, op, carried or ["_"], "carry")
-    element, unpack_element = _unpack(inner, op, arguments[:count] + (["key"] if loop.needs.key else []), "element")
+    element, unpack_element = _unpack(inner, op, arguments[:count] + (["key"] if loop.needs.key else []), "inputs")
     parameters = f"{carry}, {element}" if (carry, element) != ("_", "_") else "_, __"
     step = _header(writer, op, f"{path[-1]}_step" if path else "step", parameters)
     for text in (unpack_carry, unpack_element):

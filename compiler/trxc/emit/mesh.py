@@ -14,7 +14,7 @@ from .layout import statement
 from .lines import Line, plain
 from .recipe import EmitRecipe
 
-Split = list[str | None | list[str]]
+Split = list[str | list[str] | None]
 
 _MAKE_MESH = '''\
 def make_mesh():
@@ -68,5 +68,3 @@ def write_placement(recipe: EmitRecipe, weights: Sequence[BoundParameter], batch
 def stacked_split(weight: BoundParameter, recipe: EmitRecipe) -> Split:
     """The split of a stored weight: the dims of a stack are whole."""
     return [None] * len(weight.stack) + split_of(weight.parameter.type.axes, recipe.rules)
-
-

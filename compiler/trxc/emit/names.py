@@ -11,15 +11,15 @@ import textwrap
 from .prelude import PRELUDE
 
 CONTRACT = (
-    "init init_state apply loss measure summarize optimizer schedule train_step main "
-    "MESH_SHAPE make_mesh param_specs batch_specs labels"
-).split()
-IMPORTS = "jax jnp np optax functools math zlib P".split()
-ARGUMENTS = "params state key".split()
+    *("init", "init_state", "apply", "loss", "measure", "summarize", "optimizer", "schedule"),
+    *("train_step", "main", "MESH_SHAPE", "make_mesh", "param_specs", "batch_specs", "labels"),
+)
+IMPORTS = ["jax", "jnp", "np", "optax", "functools", "math", "zlib", "P"]
+ARGUMENTS = ["params", "state", "key"]
 
 
 def reserved_names() -> frozenset[str]:
-    """What a local name of the user's may not be in an emitted program; a function's may not be in `CONTRACT` either."""
+    """What a local name of the user's may not be; that of a function may not be in `CONTRACT` either."""
     prelude = {name for entry in PRELUDE.values() for name in defined_names(entry.source)}
     return frozenset({*IMPORTS, *ARGUMENTS, *prelude, *PRELUDE, *dir(builtins)})
 

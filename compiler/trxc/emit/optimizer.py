@@ -62,11 +62,11 @@ def write_optimizer(program: ProgramContext, recipe: EmitRecipe, weights: Sequen
             known[call] = f"learning_rate_{at}"
             lines += statement(f"{known[call]} = ", _tree(call, {}), 4)
     tree = _tree(recipe.optimizer, known)
-    tree = _with_l2(recipe, tree, weights)
     if any(matched(recipe.freeze, weight) for weight in weights):
         lines += statement("update = ", tree, 4)
         choices = '{"train": update, "freeze": optax.set_to_zero()}'
         tree = parse(f"optax.multi_transform({choices}, labels())")
+    tree = _with_l2(recipe, tree, weights)
     if recipe.loss_scale:
         tree = ast.Call(parse(program.use("dynamic_loss_scale")), [tree], [])
     return [Line(text) for text in (*lines, *statement("return ", tree, 4))]

@@ -49,10 +49,18 @@ class Pending:
         """Whether it is a name, a literal or a weight: nothing that is computed."""
         return not self.operands and (self.literal or is_plain(self.template))
 
+    def inner(self) -> list[tuple[Pending, str]]:
+        """Everything computed in place, at any depth: what it is an operand of, and as which."""
+        found = [(self, name) for name in self.nested]
+        return found + [pair for item in self.nested.values() for pair in item.inner()]
+
     @property
-    def depth(self) -> int:
-        """How many computations are nested in each other."""
-        return 0 if self.plain else 1 + max((item.depth for item in self.operands.values()), default=0)
+    def depth(self) -> float:
+        """How many computations are nested in each other; an operator counts half a call."""
+        if self.plain:
+            return 0
+        own = 0.5 if isinstance(self.template, ast.BinOp | ast.UnaryOp | ast.Compare) else 1
+        return own + max((item.depth for item in self.operands.values()), default=0)
 
     @property
     def weight(self) -> int:

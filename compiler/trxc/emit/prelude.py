@@ -28,6 +28,13 @@ def fold(key, name):
     return jax.random.fold_in(key, zlib.crc32(name.encode()))
 ''')
 
+PRELUDE["require"] = PreludeFunction('''\
+def require(holds, what):
+    """Refuses, while the program is traced, sizes that the model cannot take."""
+    if not holds:
+        raise ValueError(f"this does not hold: {what}")
+''')
+
 PRELUDE["keys"] = PreludeFunction('''\
 def keys(key, count):
     """One random key for each of `count` iterations."""
@@ -37,7 +44,7 @@ def keys(key, count):
 PRELUDE["stacked"] = PreludeFunction(
     '''\
 def stacked(count, initializer):
-    """An initializer of `count` weights along a new first axis, each from its own key."""
+    """An initializer of `count` weights along a new axis, each from its own key."""
 
     def draw(key, shape, dtype):
         return jax.vmap(lambda k: initializer(k, shape, dtype))(keys(key, count))

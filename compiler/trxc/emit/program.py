@@ -155,7 +155,7 @@ def _assembled(
     head = [*_docstring(context.module, weights, recipe), *_imports(body)]
     lines = list(head)
     for block in [*shape, *body]:
-        gap = 1 if block is shape[0] else 2
+        gap = 1 if shape and block is shape[0] else 2
         lines += [Line("")] * gap + block
     places = [(at, line.span.source.name, line.span.line) for at, line in enumerate(lines, 1) if line.span]
     return "\n".join(line.text for line in lines) + "\n", places

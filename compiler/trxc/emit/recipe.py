@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-Argument: TypeAlias = "int | float | bool | str | None | Declared | tuple[Argument, ...]"
+Argument: TypeAlias = "int | float | bool | str | Declared | tuple[Argument, ...] | None"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class EmitRecipe:
         loss_scale: whether gradients are taken of a scaled loss, as float16 needs it.
         mesh: axes of the mesh and their sizes, in order; empty for none.
         rules: names of dims and the mesh axes that they are split over.
-        freeze: patterns of parameter paths (`*` stands for anything) that are not trained; a pattern takes all below it.
+        freeze: patterns of the paths of weights that are not trained (`*`: anything), or of what these are parts of.
         l2: patterns of parameter paths, and the weight of their squared norm in the objective.
         steps: optimizer steps of the whole run, where known.
         metrics: names of what `summarize` gives beside the loss.

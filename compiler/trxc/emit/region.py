@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ..dims import Dim, dim
 from ..ir import Op, Region, Value
@@ -16,7 +17,7 @@ from ..source import Span
 from ..types import ANY
 from .dtypes import combined, declared, dtype_name, exact, shape_comment
 from .errors import EmitError
-from .expressions import number, parse
+from .expressions import literal, number, parse
 from .hints import hint
 from .layout import WIDTH, fits, statement
 from .lines import Line
@@ -97,6 +98,8 @@ class RegionWriter:
             self.settle(op, self._read(op))
         elif op.kind == "set_state":
             self._set_state(op)
+        elif op.kind == "require":
+            self._require(op)
         elif op.kind == "call":
             self._call(op)
         elif op.kind in self.controls:
@@ -132,6 +135,13 @@ class RegionWriter:
         if not item.plain or item.weak:
             item = self.spill(item, op, path[-1], FOREVER)
         self.frame.state.replace(path, item.tree(), [()])
+
+    def _require(self, op: Op) -> None:
+        attributes = Attributes(op.attributes)
+        sides = [self.context.size(attributes.size(side).size) for side in ("left", "right")]
+        condition = f" {attributes.text('operator')} ".join(sides)
+        call = f"{self.context.program.use('require')}({condition}, {literal(attributes.text('message'))})"
+        self.context.lines += [Line(line, op.span) for line in statement("", parse(call), self.indent)]
 
     def _compute(self, op: Op) -> None:
         if op.kind not in OPS:
@@ -175,14 +185,16 @@ class RegionWriter:
         self, op: Op, template: ast.expr, operands: dict[str, Pending], heavy: bool, weak: bool = False
     ) -> Pending:
         """An op's expression, with operands that are too deep, or stand in it twice, put into statements before."""
-        counts = {name: 0 for name in operands}
+        counts = dict.fromkeys(operands, 0)
         for node in ast.walk(template):
             if isinstance(node, ast.Name) and node.id in counts:
                 counts[node.id] += 1
         until = self._settled_op(op)
         for name, item in operands.items():
-            if not item.plain and (counts[name] != 1 or item.depth >= MAX_DEPTH):
+            if not item.plain and counts[name] != 1:
                 operands[name] = self.spill(item, op, None, until)
+            elif item.depth >= MAX_DEPTH:
+                self._cut(item, op, until)
         while heavy + sum(item.weight for item in operands.values()) > MAX_HEAVY:
             name = max(operands, key=lambda n: operands[n].weight)
             operands[name] = self.spill(operands[name], op, None, until)
@@ -191,6 +203,12 @@ class RegionWriter:
             return operands[template.id]
         dtype = op.results[0].type.dtype
         return Pending(template, dtype, operands, result, op, weak=weak, heavy=heavy)
+
+    def _cut(self, item: Pending, op: Op, until: float) -> None:
+        """Makes an expression less deep: what is deepest in it goes into statements before."""
+        while item.depth >= MAX_DEPTH:
+            name = max(item.operands, key=lambda n: item.operands[n].depth)
+            item.operands[name] = self.spill(item.operands[name], item.op or op, None, until)
 
     def _settled_op(self, op: Op) -> float:
         return self._last[op.result] if self.nests(op) else self.now
@@ -204,7 +222,7 @@ class RegionWriter:
             return
         if len(op.results) == 1 and isinstance(item.template, ast.Name) and not item.operands:
             self.names.keep(item.template.id, self.until(op.result))
-            self.context.items[op.result] = item
+            self.context.items[op.result] = replace(item, temporary=False)
             return
         self.bind(op, op.results, item)
 
@@ -233,21 +251,31 @@ class RegionWriter:
         source, value = item.op or op, item.value
         text = wanted or (hint(self, source, value, reuse=False) if value else "h")
         item = self._fitted(f"{text} = ", item)
-        self.names.release(item.temporaries(), self.now)
+        self.names.release(item.temporaries())
         name = self.names.take(text, self.now, until, beside=True)
         self.emit(f"{name} = ", item, source.span, self._comment(source, value, name) if value else "")
         return Pending(ast.Name(name, ast.Load()), item.dtype, value=value, op=item.op, weak=item.weak, temporary=True)
 
     def _fitted(self, prefix: str, item: Pending) -> Pending:
         """The expression with operands put into statements before, longest first, until it fits on a line."""
+        until = self._needed(item)
         while not fits(prefix, item.tree(), self.indent) and item.nested:
-            name = max(item.nested, key=lambda n: len(item.nested[n].text))
-            part = item.operands[name]
-            assert item.op is not None or part.op is not None
+            holder, name = self._cut_point(prefix, item)
+            part = holder.operands[name]
             owner = part.op or item.op
-            assert owner is not None
-            item.operands[name] = self.spill(part, owner, None, self._needed(item))
+            assert owner is not None, "only what an op computes is nested"
+            holder.operands[name] = self.spill(part, owner, None, until)
         return item
+
+    def _cut_point(self, prefix: str, item: Pending) -> tuple[Pending, str]:
+        """The longest part that fits on a line of its own and leaves a line, else the longest operand."""
+        excess = self.indent + len(prefix) + len(item.text) + len("x_2") - WIDTH
+        room = WIDTH - self.indent - len("product_2 = ")
+        lengths = [(len(h.operands[n].text), h, n) for h, n in item.inner()]
+        good = [entry for entry in lengths if excess <= entry[0] <= room]
+        direct = [(len(part.text), item, name) for name, part in item.nested.items()]
+        _, holder, name = max(good or direct, key=lambda entry: entry[0])
+        return holder, name
 
     def _needed(self, item: Pending) -> float:
         """Up to where an expression's operands are needed."""
@@ -325,13 +353,7 @@ class RegionWriter:
 
     def finish(self, prefix: str, template: ast.expr, operands: dict[str, Pending], comment: str = "") -> None:
         """`return …` over placeholders."""
-        item = Pending(template, ANY, operands)
-        while not fits(prefix, item.tree(), self.indent) and item.nested:
-            name = max(item.nested, key=lambda n: len(item.nested[n].text))
-            part = item.operands[name]
-            if part.op is None:
-                break
-            item.operands[name] = self.spill(part, part.op, None, self.now)
+        item = self._fitted(prefix, Pending(template, ANY, operands))
         self.emit(prefix, item, self._result_span(), comment)
 
     def _result_span(self) -> Span | None:

@@ -11,7 +11,7 @@ from .expressions import literal, parse
 from .function import Form, write_function
 from .layout import statement
 from .lines import Line
-from .names import docstring
+from .names import docstring, fresh
 from .scope import ProgramContext
 
 NO_KEY = "jax.random.key(0)"
@@ -41,9 +41,7 @@ ROLES = {
             "scalar",
             "key",
         ),
-        Role(
-            "measure", "What is averaged over batches in evaluation.", ("params", "state", "batch"), "batch", "dict"
-        ),
+        Role("measure", "What is averaged over batches in evaluation.", ("params", "state", "batch"), "batch", "dict"),
         Role("summarize", "The metrics, from averages over all batches.", ("means",), "means", "dict"),
     )
 }
@@ -77,7 +75,7 @@ def _calling(program: ProgramContext, role: Role, function: Function) -> list[Li
     lines = [f"def {role.name}({', '.join(role.parameters)}):", *docstring(role.doc, "    ")]
     needs = program.needs.functions[function.name]
     call = _call_text(program, role, function)
-    values = [f"value_{at}" for at in range(1, len(function.results) + 1)]
+    values = _result_names(program, function)
     if len(values) == 1 and not needs.changes:
         values = [call]
     else:
@@ -90,6 +88,14 @@ def _calling(program: ProgramContext, role: Role, function: Function) -> list[Li
         text = ", ".join(f"{literal(name)}: {value}" for name, value in pairs)
         lines += statement("return ", parse("{" + text + "}"), 4)
     return [Line(line, function.span) for line in lines]
+
+
+def _result_names(program: ProgramContext, function: Function) -> list[str]:
+    names: list[str] = []
+    taken = {*program.functions.values(), "batch", "inputs", "means"}
+    for name in function.output_names or ["value"]:
+        names.append(fresh(name, {*taken, *names}, program.reserved))
+    return names
 
 
 def _call_text(program: ProgramContext, role: Role, function: Function) -> str:

@@ -13,6 +13,11 @@ from collections.abc import Iterator
 
 from .errors import EmitError
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 NODES: tuple[type[ast.AST], ...] = (
     *(ast.Module, ast.FunctionDef, ast.Return, ast.Assign, ast.AugAssign, ast.For, ast.If, ast.Expr, ast.Assert),
     *(ast.Import, ast.ImportFrom, ast.alias, ast.expr_context, ast.BoolOp, ast.boolop, ast.BinOp, ast.operator),
@@ -36,29 +41,30 @@ IMPORTS = frozenset(
 )
 
 ROOTS: dict[str, frozenset[str]] = {
-    "jax": frozenset(
+    "jax": _words(
         """
         numpy nn lax random tree tree_util sharding scipy image ad_checkpoint checkpoint_policies jit grad
         value_and_grad vmap vjp jvp linearize checkpoint custom_vjp custom_jvp make_mesh set_mesh devices
-        """.split()
+        """
     ),
     "functools": frozenset({"partial", "reduce"}),
     "zlib": frozenset({"crc32"}),
 }
 """Members of modules that may be named; of `jnp`, `np`, `optax` and `math` all but those refused."""
 
-REFUSED = frozenset(
+REFUSED = _words(
     """
-    load save savez loadtxt savetxt genfromtxt fromfile fromregex memmap tofile dump dumps ctypeslib f2py test testing
-    frombuffer from_dlpack pure_callback io_callback callback debug experimental core interpreters
-    """.split()
+        load save savez loadtxt savetxt genfromtxt fromfile fromregex memmap tofile dump dumps ctypeslib
+        f2py test testing frombuffer from_dlpack pure_callback io_callback callback debug experimental core
+        interpreters
+        """
 )
 
-BUILTINS = frozenset(
+BUILTINS = _words(
     """
-    abs all any bool dict enumerate float int isinstance len list map max min print range reversed sorted sum tuple zip
-    slice str round divmod pow set ValueError TypeError
-    """.split()
+        abs all any bool dict enumerate float int isinstance len list map max min print range reversed
+        sorted sum tuple zip slice str round divmod pow set ValueError TypeError
+        """
 )
 
 

@@ -113,11 +113,10 @@ class Names:
         if name in self.until:
             self.until[name] = max(self.until[name], until)
 
-    def release(self, names: Iterable[str], now: float) -> None:
-        """Needs names no longer than for the statement that is made at `now`."""
+    def release(self, names: Iterable[str]) -> None:
+        """Needs names no longer than for the statement that is being made."""
         for name in names:
-            if self.until.get(name, FOREVER) <= now:
-                self.until[name] = -FOREVER
+            self.until[name] = -FOREVER
 
     def _free(self, name: str, now: float, beside: bool) -> bool:
         if name in self.reserved or name in self.fixed:

@@ -141,7 +141,7 @@ def _solution(size: Dim, symbol: str, shape: str, names: Mapping[str, str]) -> s
     try:
         rest = size.substitute({symbol: dim(0)})
         slope = size.substitute({symbol: dim(1)}) - rest
-        if size != slope * symbol + rest or not slope.terms:
+        if size != slope * dim(symbol) + rest or not slope.terms:
             return None
         offset = f" - ({size_text(rest, names)})" if rest.terms else ""
         if slope.value == 1:

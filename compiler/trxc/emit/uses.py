@@ -53,7 +53,7 @@ class Uses:
 
     def _mark(self, region: Region) -> None:
         for op in reversed(region.ops):
-            if self._changes(op) or not self._wanted.isdisjoint(op.results):
+            if op.kind == "require" or self._changes(op) or not self._wanted.isdisjoint(op.results):
                 self.live.add(id(op))
                 self._wanted.update(op.operands)
                 for inner in op.regions:

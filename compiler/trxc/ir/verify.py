@@ -53,11 +53,16 @@ def find_problems(module: Module) -> list[Problem]:
     """What is wrong with a module, and where."""
     found = [Problem(text) for text in _module_problems(module)]
     for function in module.functions.values():
-        found += (Problem(f"{function.name}: {p.text}", p.span or function.span) for p in _function(function, module))
-    if not found:  # the trees of parameters are found by walking what has just been checked
+        found += (_inside(function, problem) for problem in _function(function, module))
+    if not found:  # parameters are found by walking what has just been checked
         trees = Trees(module)
-        found += (Problem(f"{name}: {text}") for name in module.functions for text in trees.of(name)[1])
+        for function in module.functions.values():
+            found += (_inside(function, problem) for problem in _parameters(function, trees))
     return found
+
+
+def _inside(function: Function, problem: Problem) -> Problem:
+    return Problem(f"{function.name}: {problem.text}", problem.span or function.span)
 
 
 def _module_problems(module: Module) -> Iterator[str]:
@@ -85,14 +90,15 @@ def _function(function: Function, module: Module) -> Iterator[Problem]:
     for path, parameter in function.parameters.items():
         if not path or path != parameter.path:
             yield Problem(f"the parameter `{parameter.name}` is listed as `{'.'.join(path)}`")
-    broken = False
-    for problem in _Body(module).region(function.body, set()):
-        broken = True
-        yield problem
-    if not broken:  # placing reads needs ops that have their paths
-        reached = Trees(module).of(function.name)[0] if function.name in module.functions else {}
-        for placed in placed_ops(function):
-            yield from (Problem(f"`{placed.op.kind}`: {text}", placed.op.span) for text in _read(reached, placed))
+    yield from _Body(module).region(function.body, set())
+
+
+def _parameters(function: Function, trees: Trees) -> Iterator[Problem]:
+    """Whether the parameters of a function fit together, and what it reads is there."""
+    reached, problems = trees.of(function.name)
+    yield from map(Problem, problems)
+    for placed in placed_ops(function):
+        yield from (Problem(f"`{placed.op.kind}`: {text}", placed.op.span) for text in _read(reached, placed))
 
 
 def _read(reached: Mapping[Path, Found], placed: Placed) -> Iterator[str]:
@@ -105,6 +111,8 @@ def _read(reached: Mapping[Path, Found], placed: Placed) -> Iterator[str]:
     if found is None:
         yield f"there is no `{name}` in the function or what it calls"
         return
+    if found.stack != tuple(count for _, count in placed.loops):
+        yield f"`{name}` is in other loops where it is declared or read elsewhere"
     parameter = found.parameter
     if parameter.trainable != (op.kind == "parameter"):
         yield f"`{name}` is a {'weight' if parameter.trainable else 'state'}"

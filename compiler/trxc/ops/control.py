@@ -6,7 +6,8 @@ the verifier asks each of them with :meth:`ControlOp.verify_op`, which sees the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -16,6 +17,16 @@ from ..ir.binding import BindingError, bind_sizes
 from ..ir.walk import callee
 from ..types import INT, TensorType
 from .definition import Array, Environment, Instance, OpDefinition
+
+
+COMPARISONS: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def same_type(left: TensorType, right: TensorType) -> bool:
@@ -123,6 +134,35 @@ class StateWrite(ControlOp):
         """One operand, no result."""
         yield from _form(op, operands=1, results=0, regions=0)
         yield from _path(op)
+
+
+class Require(ControlOp):
+    """`require() {operator, left, right, message}`: a condition on sizes, checked while the program is traced."""
+
+    name = "require"
+
+    def problems(self, op: Op, module: Module) -> Iterator[str]:
+        """No operands, no results; both sides are sizes."""
+        yield from _form(op, operands=0, results=0, regions=0)
+        if op.attributes.get("operator") not in COMPARISONS or not isinstance(op.attributes.get("message"), str):
+            yield "`operator` is no comparison, or `message` no text"
+        for side in ("left", "right"):
+            match op.attributes.get(side):
+                case (Dim(), str() | None):
+                    pass
+                case _:
+                    yield f"`{side}` is no pair of a size and a name"
+
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> tuple[Array, ...]:
+        """Nothing, where the condition holds.
+
+        Raises:
+            ValueError: it does not hold.
+        """
+        left, right = (env.size(use.attributes.size(side).size) for side in ("left", "right"))
+        if not COMPARISONS[use.attributes.text("operator")](left, right):
+            raise ValueError(use.attributes.text("message"))
+        return ()
 
 
 class Call(ControlOp):
@@ -277,6 +317,7 @@ CONTROL: dict[str, ControlOp] = {
         ParameterRead(),
         StateRead(),
         StateWrite(),
+        Require(),
         Call(),
         Repeat(),
         Recur(),

@@ -26,7 +26,7 @@ from ..ir.walk import count_uses, replace
 from ..ops import OPS
 from .base import Pass
 
-KEPT = frozenset({"set_state"})
+KEPT = frozenset({"set_state", "require"})
 """Ops that matter though they give nothing."""
 
 

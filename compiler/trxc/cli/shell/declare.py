@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-from .usage import did_you_mean
-
 SECTIONS = ("Begin", "Check and compile", "Train and use", "Help")
 """The headings of `trxc --help`, in order; each command says which it stands under."""
 
@@ -46,24 +44,19 @@ def declare(section: str, example: str) -> Declared:
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class _Setting(click.ParamType):
-    """``PATH=VALUE``: a dotted name and the text of an expression."""
+def pairs(example: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[tuple[str, str], ...]]:
+    """Takes ``NAME=VALUE`` arguments apart; one that is none is wrong usage, told with an ``example``."""
 
-    name = "PATH=VALUE"
+    def callback(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        found: list[tuple[str, str]] = []
+        for text in given:
+            name, _, value = (part.strip() for part in text.partition("="))
+            if not name or not value:
+                raise click.BadParameter(f"`{text}` is not {param.metavar}, such as {example}", ctx, param)
+            found.append((name, value))
+        return tuple(found)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        path, equals, text = str(value).partition("=")
-        if not equals or not path.strip() or not text.strip():
-            self.fail(f"`{value}` is not PATH=VALUE, such as GPT.embed=512", param, ctx)
-        return path.strip(), text.strip()
-
-
-class _Choice(click.Choice[str]):
-    """One of a few words; a misspelt one is answered with the nearest."""
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        choices = ", ".join(f"`{choice}`" for choice in self.choices)
-        return f"`{value}` is not one of {choices}" + did_you_mean(str(value), self.choices)
+    return callback
 
 
 def settings_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,8 +64,9 @@ def settings_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--set",
         "settings",
-        type=_Setting(),
+        metavar="PATH=VALUE",
         multiple=True,
+        callback=pairs("GPT.embed=512"),
         help="Override a hyper-parameter or a recipe's field; may be repeated.",
     )(function)
 
@@ -80,18 +74,30 @@ def settings_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def format_option(*formats: str) -> Decorator:
     """``--format``; the first of ``formats`` is what is taken without it."""
     return click.option(
-        "--format", "form", type=_Choice(formats), default=formats[0], show_default=True, help="How the result is told."
+        "--format",
+        "form",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help="How the result is told.",
     )
 
 
 def choice_option(name: str, choices: tuple[str, ...], **extra: Any) -> Decorator:
-    """An option whose value is one of ``choices``."""
-    return click.option(name, type=_Choice(choices), metavar="|".join(choices), **extra)
+    """An option whose value is one of ``choices``; what click would call ``format`` is the parameter ``form``."""
+    names = (name, "form") if name == "--format" else (name,)
+    return click.option(*names, type=click.Choice(choices), metavar="|".join(choices), **extra)
 
 
 def extern_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--allow-extern``: Python code that the program names may be run."""
     return click.option("--allow-extern", is_flag=True, help="Run the Python code that `extern` lines name.")(function)
+
+
+def values_option(*names: str, **extra: Any) -> Decorator:
+    """A repeatable option with ``NAME=VALUE`` arguments, as a tuple of (name, text)."""
+    callback = pairs("tokens=ids.npy or x=[[1.0,2.0]]")
+    return click.option(*names, metavar="NAME=VALUE", multiple=True, callback=callback, **extra)
 
 
 def force_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,20 +109,17 @@ def checkpoint_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--checkpoint``: which of a run's weights are used, ``"best"``, ``"latest"`` or a step."""
     return click.option(
         "--checkpoint",
-        type=_Checkpoint(),
+        metavar="best|latest|STEP",
+        callback=_checkpoint,
         default="best",
         show_default=True,
         help="Which weights: `best`, `latest`, or a step.",
     )(function)
 
 
-class _Checkpoint(click.ParamType):
-    name = "best|latest|STEP"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str | int:
-        text = str(value)
-        if text in ("best", "latest"):
-            return text
-        if text.isascii() and text.isdigit():
-            return int(text)
-        return self.fail(f"`{text}` is neither `best`, `latest` nor a step", param, ctx)
+def _checkpoint(ctx: click.Context, param: click.Parameter, value: str) -> str | int:
+    if value in ("best", "latest"):
+        return value
+    if value.isascii() and value.isdigit():
+        return int(value)
+    raise click.BadParameter(f"`{value}` is neither `best`, `latest` nor a step", ctx, param)

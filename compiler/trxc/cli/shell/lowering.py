@@ -22,10 +22,15 @@ def lower(artifact: Any, stage: str) -> str:
 
     Sizes are the program's own; the batch is the recipe's, and any other free dim is :data:`DEFAULT_SIZE`.
     """
-    placement = import_module("trxc_runtime.placement").Placement.of(artifact.program, lambda text: say(f"note: {text}"))
+    found: Any = import_module("trxc_runtime.placement")
+    placement = found.Placement.of(artifact.program, _note)
     with placement.context():
         lowered = _step(artifact) if artifact.recipe.get("train") else _inference(artifact)
         return str(lowered.as_text() if stage == "stablehlo" else lowered.compile().as_text())
+
+
+def _note(text: str) -> None:
+    say(f"note: {text}")
 
 
 def _step(artifact: Any) -> Any:

@@ -56,8 +56,6 @@ def examine(timeout: float) -> Iterator[Finding]:
 
 def _python() -> Finding:
     version = f"{platform.python_version()} ({platform.python_implementation()}), {platform.platform()}"
-    if sys.version_info < (3, 11):
-        return Finding("Python", "fault", version, "trxc needs Python 3.11 or newer")
     return Finding("Python", "ok", version)
 
 
@@ -91,7 +89,9 @@ def _devices(timeout: float) -> Iterator[Finding]:
     found = _last_json(ran.stdout) if ran.returncode == 0 else None
     if found is None:
         said = (ran.stderr.strip().split("\n") or [""])[-1]
-        yield Finding("devices", "fault", f"jax does not start: {said}", "`python -c 'import jax; jax.devices()'` says more")
+        yield Finding(
+            "devices", "fault", f"jax does not start: {said}", "`python -c 'import jax; jax.devices()'` says more"
+        )
         return
     yield from _named(found)
 
@@ -129,8 +129,12 @@ def _memory() -> Finding:
 def _folders() -> Iterator[Finding]:
     base = os.environ.get("XDG_CACHE_HOME", "")
     cache = (Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()) / "trxc"
-    yield _writable("cache folder", cache, "note", "without it, every run compiles anew; `XDG_CACHE_HOME` names another")
-    yield _writable("this folder", Path.cwd(), "note", "runs are written into `runs/` here; go to another, or `--run DIR`")
+    yield _writable(
+        "cache folder", cache, "note", "without it, every run compiles anew; `XDG_CACHE_HOME` names another"
+    )
+    yield _writable(
+        "this folder", Path.cwd(), "note", "runs are written into `runs/` here; go to another, or `--run DIR`"
+    )
     yield _writable("temp folder", Path(tempfile.gettempdir()), "fault", "`TMPDIR` names another")
 
 

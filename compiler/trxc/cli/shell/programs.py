@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,8 @@ from .usage import did_you_mean, listed
 if TYPE_CHECKING:
     from ... import Program
 
-Settings = Sequence[tuple[str, str]]
+_WORDS = {"train": "`train` recipe", "model": "model"}
+"""What the kinds of items that can be compiled are called."""
 
 
 def open_program(argument: str) -> ProgramFile:
@@ -58,7 +59,7 @@ def choose(file: ProgramFile, name: str | None, kinds: Sequence[str]) -> str | N
     for kind in kinds:
         found = [item for item, its in items.items() if its == kind]
         if len(found) > 1:
-            raise click.UsageError(f"{file.name} has several of them, name one: {listed(found)}", _context())
+            raise click.UsageError(f"{file.name} has several {_WORDS[kind]}s, name one: {listed(found)}", _context())
         if found:
             return found[0]
     raise click.UsageError(f"{file.name} has no {_words(kinds)}", _context())
@@ -68,7 +69,10 @@ def _known(file: ProgramFile, name: str, items: dict[str, str], kinds: Sequence[
     known = [item for item, kind in items.items() if kind in kinds]
     if name in known:
         return name
-    what = f"`{name}` is a `{items[name]}`, not a {_words(kinds)}" if name in items else f"there is no `{name}`"
+    what = f"there is no `{name}`"
+    if name in items:
+        kind = items[name]
+        what = f"`{name}` is a {_WORDS.get(kind, kind)}, not a {_words(kinds)},"
     near = did_you_mean(name, known) or (f"; there is {listed(known)}" if known else "")
     raise click.UsageError(f"{what} in {file.name}{near}", _context())
 
@@ -87,7 +91,7 @@ def _items(file: ProgramFile) -> dict[str, str] | None:
 
 
 def _words(kinds: Sequence[str]) -> str:
-    return " or ".join(f"`{kind}`" for kind in kinds)
+    return " or ".join(_WORDS[kind] for kind in kinds)
 
 
 def _context() -> click.Context | None:
@@ -95,7 +99,7 @@ def _context() -> click.Context | None:
 
 
 @contextlib.contextmanager
-def saved(program: Program) -> Iterator[Path]:
+def saved(program: Program) -> Generator[Path, None, None]:
     """A folder that holds the program's artifact while the context lasts."""
     with tempfile.TemporaryDirectory(prefix="trxc-") as folder:
         artifact = Path(folder) / "artifact"

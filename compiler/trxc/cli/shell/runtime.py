@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -31,7 +31,7 @@ PACKAGES = {
 
 
 @contextlib.contextmanager
-def runtime() -> Iterator[Any]:
+def runtime() -> Generator[Any, None, None]:
     """The module ``trxc_runtime``; what it raises in the context becomes a :class:`CommandError`."""
     try:
         yield import_module("trxc_runtime")
@@ -57,14 +57,15 @@ def _missing(error: ModuleNotFoundError) -> Exception:
 
 def _told(error: Exception) -> Exception:
     """A failed run as it is to be told; anything else as it was, a fault of ours."""
-    errors = import_module("trxc_runtime.errors")
+    errors: Any = import_module("trxc_runtime.errors")
     if isinstance(error, errors.RunError):
-        hints = tuple(error.hints)
-        if error.status == OUR_FAULT:
+        failure: Any = error
+        hints: tuple[str, ...] = tuple(failure.hints)
+        if failure.status == OUR_FAULT:
             from .faults import ask_to_report
 
             hints = (ask_to_report(error),)
-        return CommandError(error.message, status=error.status, hints=hints)
+        return CommandError(failure.message, status=failure.status, hints=hints)
     if errors.is_out_of_memory(error):
         return CommandError("out of memory", status=RUN_FAILED, hints=("try a smaller batch, or shorter inputs",))
     return error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def recompile(manifest: Mapping[str, Any], **options: Any) -> Program:
     """The program of a run, compiled again from the sources that its manifest keeps."""
-    settings = {**(manifest.get("settings") or {}), **(options.pop("set", None) or {})}
+    settings: dict[str, Any] = {**(manifest.get("settings") or {}), **(options.pop("set", None) or {})}
     with _sources(manifest) as file:
         return compile_program(file, name=manifest["name"], set=settings or None, **options)
 
 
 @contextlib.contextmanager
-def recompiled(runtime: Any, run: Any, *, allow_extern: bool, **options: Any) -> Iterator[Any]:
+def recompiled(runtime: Any, run: Any, *, allow_extern: bool, **options: Any) -> Generator[Any, None, None]:
     """The artifact of :func:`recompile` for the model ``run``, while the context lasts."""
     program = recompile(run.manifest, allow_extern=allow_extern, **options)
     with saved(program) as folder:
@@ -33,7 +33,7 @@ def recompiled(runtime: Any, run: Any, *, allow_extern: bool, **options: Any) ->
 
 
 @contextlib.contextmanager
-def _sources(manifest: Mapping[str, Any]) -> Iterator[ProgramFile]:
+def _sources(manifest: Mapping[str, Any]) -> Generator[ProgramFile, None, None]:
     """The run's sources in a temp folder: the main one at its top, the files it uses where it looks for them."""
     sources: dict[str, str] = dict(manifest.get("sources") or {})
     main = str(manifest.get("main"))

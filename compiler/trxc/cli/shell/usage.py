@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 import click
 
+_QUOTED = re.compile(r"(?<!\w)'([^'\n]*)'(?!\w)")
+
+
 def line_of(error: click.UsageError) -> str:
     """``trxc check: no such option `--formt`; did you mean `--format`? (see `trxc check --help`)``."""
     context = error.ctx
     path = context.command_path if context else "trxc"
-    text = " ".join(error.format_message().replace("'", "`").split()).removesuffix(".")
+    text = " ".join(_QUOTED.sub(r"`\1`", error.format_message()).split()).removesuffix(".")
     text = text[:1].lower() + text[1:]
     if isinstance(error, click.NoSuchOption) and context:
         known = [name for option in context.command.get_params(context) for name in option.opts]

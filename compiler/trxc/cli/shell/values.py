@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, cast
 from zipfile import BadZipFile
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,19 +23,6 @@ Array = NDArray[Any]
 SUFFIXES = (".npy", ".npz", ".json")
 MOST_PRINTED = 10_000
 """Numbers that are printed as JSON; of more, a summary is."""
-
-
-class Named(click.ParamType):
-    """``NAME=VALUE``; the value is a file, JSON, or ``-`` for JSON on stdin."""
-
-    name = "NAME=VALUE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        """Take the two apart."""
-        name, equals, text = str(value).partition("=")
-        if not equals or not name.strip() or not text.strip():
-            self.fail(f"`{value}` is not NAME=VALUE, such as tokens=ids.npy or x=[[1.0,2.0]]", param, ctx)
-        return name.strip(), text.strip()
 
 
 def read_values(given: tuple[tuple[str, str], ...], declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Array]:
@@ -78,7 +64,7 @@ def as_archive(values: Mapping[str, Array]) -> bytes:
 def as_json(values: Mapping[str, Array], *, whole: bool = False) -> str:
     """The arrays as JSON; too many numbers to read become summaries, unless ``whole``. No number is null."""
     few = whole or sum(value.size for value in values.values()) <= MOST_PRINTED
-    told = {name: _finite(_portable(value).tolist()) if few else _summary(value) for name, value in values.items()}
+    told = {name: _told(_portable(value)) if few else _summary(value) for name, value in values.items()}
     return json.dumps(told, allow_nan=False)
 
 
@@ -106,7 +92,7 @@ def _from_json(name: str, data: bytes) -> Array:
 
 def _from_numpy(name: str, path: Path) -> Array:
     try:
-        loaded = cast("Any", np.load(path, allow_pickle=False))
+        loaded: Any = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return cast("Array", loaded)
         with loaded:
@@ -123,17 +109,19 @@ def _portable(value: Array) -> Array:
     return value.astype(np.float32) if str(value.dtype) == "bfloat16" else value
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no word for infinities and for what is no number: they become strings."""
-    if isinstance(value, list):
-        return [_finite(item) for item in cast("list[Any]", value)]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+def _told(value: Array) -> Any:
+    """Nested lists; a float with no more digits than its own dtype needs, and as a string where JSON has no word."""
+    if value.ndim:
+        return [_told(part) for part in value]
+    number = value.item()
+    if not isinstance(number, float):
+        return number
+    return float(str(value[()])) if math.isfinite(number) else str(number)
 
 
 def _summary(value: Array) -> dict[str, Any]:
     facts: dict[str, Any] = {"shape": list(value.shape), "dtype": str(value.dtype)}
     if value.size:
         numbers = _portable(value).astype(np.float64)
-        facts |= {"min": _finite(float(numbers.min())), "max": _finite(float(numbers.max()))}
-        facts["mean"] = _finite(float(numbers.mean()))
+        facts |= {"min": _told(numbers.min()), "mean": _told(numbers.mean()), "max": _told(numbers.max())}
     return facts

@@ -1,0 +1,180 @@
+"""The phases after the check, in order:
+
+    checked program → IR → passes → program.py and manifest.json
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .diagnostics import Diagnostic, Diagnostics
+from .driver import CompileError, choose, phase, read_source, setting_texts, stop_on_errors
+from .elaborate.program import Checked, Elaborated, check_program
+from .emit import EmitError, EmitRecipe, build_manifest, emit_program, manifest_bytes
+from .ir import Module
+from .ir.clone import clone_module
+from .ir.verify import verify_or_raise
+from .passes import pipeline, run_passes
+from .recipe import emit_recipe, recipe_json
+from .source import Source
+from .version import VERSION
+
+
+@dataclass
+class Options:
+    """How to compile: passes that are left out, whether each is verified, and whom to show the IR to."""
+
+    disabled: frozenset[str] = frozenset()
+    verify_each: bool = False
+    print_after: tuple[str, ...] = ()
+    printed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    allow_extern: bool = False
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled program."""
+
+    name: str
+    source: str
+    ir: Module
+    manifest: dict[str, Any]
+    warnings: list[Diagnostic]
+    unoptimised: Module
+    printed: list[tuple[str, str]]
+
+    def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Writes `program.py` and `manifest.json`; the folder.
+
+        Raises:
+            FileExistsError: one of them is there already, and `force` is not given.
+        """
+        target = Path(folder)
+        files = {"program.py": self.source.encode(), "manifest.json": manifest_bytes(self.manifest)}
+        for name in files:
+            if (target / name).exists() and not force:
+                raise FileExistsError(f"{target / name} exists")
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (target / name).write_bytes(content)
+        return target
+
+
+def compile(
+    program: str | os.PathLike[str],
+    *,
+    filename: str | None = None,
+    name: str | None = None,
+    set: Mapping[str, Any] | None = None,
+    disable: tuple[str, ...] = (),
+    verify_each: bool = False,
+    print_after: tuple[str, ...] = (),
+    allow_extern: bool = False,
+    fetch: tuple[str, ...] = (),
+    feed: tuple[str, ...] = (),
+) -> Program:
+    """Compiles a train recipe, or a model by itself.
+
+    Args:
+        program: a path, or the program's text where `filename` is given.
+        filename: what to call a text that is no file.
+        name: the recipe or model; may be left out where there is one recipe, or one model and no recipe.
+        set: hyper-parameters and record fields to override, as `{"GPT.embed": 512}`.
+        disable: names of passes that are left out.
+        verify_each: whether the IR is verified after every pass.
+        print_after: names of passes after which the IR is kept as text, in `Program.printed`.
+        allow_extern: whether layers implemented in Python may be called.
+        fetch: values inside the model that `apply` gives beside its outputs.
+        feed: values inside the model that `apply` takes as further inputs.
+
+    Raises:
+        CompileError: the program has errors.
+        UsageError: there is no such recipe, or several and no name.
+    """
+    source, path = read_source(program, filename)
+    diagnostics = Diagnostics()
+    with phase("check", source):
+        checked = check_program(source, path, setting_texts(set), diagnostics)
+    stop_on_errors(diagnostics)
+    chosen = choose(checked, name)
+    options = Options(frozenset(disable), verify_each, print_after, allow_extern=allow_extern)
+    with phase("compile", source):
+        return _compile(checked, chosen, source, diagnostics, options, fetch, feed)
+
+
+def _compile(
+    checked: Checked,
+    chosen: Elaborated,
+    source: Source,
+    diagnostics: Diagnostics,
+    options: Options,
+    fetch: tuple[str, ...],
+    feed: tuple[str, ...],
+) -> Program:
+    module = chosen.module
+    _refuse_symbols(chosen, diagnostics)
+    _refuse_extern(module, options, diagnostics)
+    stop_on_errors(diagnostics)
+    if fetch or feed:
+        from .passes.extract import extract
+
+        extract(module, fetch, feed)
+    unoptimised = clone_module(module)
+    recipe = emit_recipe(chosen, checked) if chosen.train is not None else None
+    _optimise(module, chosen, recipe, options)
+    try:
+        emitted = emit_program(module, recipe)
+    except EmitError as error:
+        raise CompileError([Diagnostic("TRX0701", str(error), error.span)]) from None
+    sources = {source.name: source.text}
+    manifest = build_manifest(
+        emitted, module, recipe_json(chosen), sources, main=source.name, version=VERSION, model=chosen.model
+    )
+    return Program(chosen.name, emitted.source, module, manifest, list(diagnostics), unoptimised, options.printed)
+
+
+def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, options: Options) -> None:
+    rules = tuple(recipe.rules.items()) if recipe and recipe.mesh else ()
+    compute = {"mixed_bf16": "bf16", "f16": "f16"}.get(_precision(chosen), "f32")
+
+    def after(name: str, current: Module) -> None:
+        if options.verify_each:
+            verify_or_raise(current, name)
+        if name in options.print_after:
+            from .ir.printer import to_text
+
+            options.printed.append((name, to_text(current)))
+
+    passes = pipeline(compute=compute, model=chosen.roots, rules=rules)
+    run_passes(module, passes, disabled=options.disabled, after=after)
+
+
+def _precision(chosen: Elaborated) -> str:
+    return str(chosen.train.values.get("precision")) if chosen.train is not None else "f32"
+
+
+def _refuse_symbols(chosen: Elaborated, diagnostics: Diagnostics) -> None:
+    """A weight's size must be a number by now."""
+    for function in chosen.module.functions.values():
+        for parameter in function.parameters.values():
+            for axis in parameter.type.axes:
+                if axis.size.value is None:
+                    first = sorted(symbol.name for symbol in axis.size.symbols)[0]
+                    message = f"weight `{parameter.name}` has a size that is not known: `{axis.size}`"
+                    help_ = f"give `{first}` a default, or a value with `--set {chosen.model}.{first}=…`"
+                    diagnostics.add(Diagnostic("TRX0407", message, parameter.span, helps=(help_,)))
+
+
+def _refuse_extern(module: Module, options: Options, diagnostics: Diagnostics) -> None:
+    for function in module.functions.values():
+        for op in function.body.walk():
+            if op.kind == "extern" and not options.allow_extern:
+                message = f"`{op.attributes['target']}` is Python code of the program's author"
+                help_ = "`--allow-extern` runs it, if you trust it"
+                diagnostics.add(Diagnostic("TRX0702", message, op.span, helps=(help_,)))
+
+
