@@ -103,7 +103,9 @@ def compile(
     chosen = choose(checked, name)
     options = Options(frozenset(disable), verify_each, print_after, allow_extern=allow_extern)
     with phase("compile", source):
-        return _compile(checked, chosen, source, diagnostics, options, fetch, feed)
+        compiled = _compile(checked, chosen, source, diagnostics, options, fetch, feed)
+    compiled.manifest["settings"] = setting_texts(set)  # with the sources, what compiling a run's program again takes
+    return compiled
 
 
 def _compile(

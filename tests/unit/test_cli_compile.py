@@ -76,7 +76,7 @@ def test_settings_reach_the_program_and_its_manifest(here: Path):
 
 def test_stages_on_stdout():
     assert trxc_("compile", "m.trx", "--emit", "ast").stdout.startswith("File 1:1\n")
-    assert "float[batch, n=4]" in trxc_("compile", "m.trx", "--emit", "ir").stdout
+    assert "f32[batch, n=4]" in trxc_("compile", "m.trx", "--emit", "ir").stdout
     program = trxc_("compile", "-", "--emit", "python", stdin=PROGRAM).stdout
     python_ast.parse(program)
 

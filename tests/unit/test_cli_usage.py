@@ -103,7 +103,7 @@ def test_the_version():
             ["train", "good.trx", "M"],
             "trxc train: `M` is a model, not a `train` recipe, in good.trx. See `trxc train --help`",
         ),
-        (["explain", "TRX020A"], "trxc explain: no diagnostic has the code `TRX020A`; did you mean TRX0204? "
+        (["explain", "TRX0204x"], "trxc explain: no diagnostic has the code `TRX0204x`; did you mean TRX0204? "
          "See `trxc explain --help`"),
         (["eval", "runs/x"], "trxc eval: the run `runs/x` does not exist. See `trxc eval --help`"),
         (["eval", "."], "trxc eval: `.` is not a run: it holds no manifest.json. See `trxc eval --help`"),

@@ -22,7 +22,7 @@ LAYERS = [(module, name) for module, name in ITEMS if isinstance(LIBRARY.standar
 WANTED_LOCALLY = "x y z h c q k v i mask scores weights loss logits targets mixed heads head hidden gate up down memory out"
 INPUTS = """\
   input x: float[batch, seq, 16], image: float[batch, 8, 8, 3], tokens: int[batch, seq], mask: bool[batch, seq]
-  input lengths: int[batch], memory: float[batch, items, 16]
+  input lengths: int[batch], memory: float[batch, items, 16], memory_mask: bool[batch, items]
 """
 
 

@@ -92,10 +92,22 @@ def _check_item(checked: Checked, ref: ItemRef, models: dict[str, _Model]) -> No
         record = read_record(session, ref)
         if ref.kind == "data":
             data_fields(session, record)
-        if ref.kind in ("weights", "evaluate"):
+        if ref.kind == "weights":
+            _check_weights_subject(checked, ref, session)
+        if ref.kind == "evaluate":
             _subject(checked, ref, models)
     elif isinstance(ref.item, ast.Const):
         _check_const(session, ref)
+
+
+def _check_weights_subject(checked: Checked, ref: ItemRef, session: Session) -> None:
+    """A weight map may stand in a file without its model, as a library of maps does: then nothing is checked by it."""
+    record = ref.item
+    assert isinstance(record, ast.Record)
+    if record.subject is not None and checked.library.lookup(checked.unit, record.subject.name) is None:
+        name = record.subject.name
+        message = f"nothing here is called `{name}`: the names of its weights cannot be checked"
+        session.warn("TRX0516", message, record.subject.span)
 
 
 def _check_const(session: Session, ref: ItemRef) -> None:

@@ -37,10 +37,10 @@ def ask_to_report(error: BaseException) -> str:
 
 
 def phase_of(error: BaseException) -> str:
-    """The part of trxc that an exception came from: the innermost one on its way."""
-    if isinstance(error, InternalError):
+    """The part of trxc that an exception came from: the innermost one on its way, or what it says itself."""
+    if isinstance(error, InternalError) and error.__cause__ is None:
         return error.phase
-    parts = [name.split(".") for name in _modules(error)]
+    parts = [name.split(".") for name in _modules(error.__cause__ or error)]
     named = [part[1] if part[0] == "trxc" and len(part) > 1 else part[0] for part in parts]
     return next(reversed(named), "start")
 
