@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,9 +122,7 @@ def _compile(
     _refuse_extern(module, options, diagnostics)
     stop_on_errors(diagnostics)
     if fetch or feed:
-        from .passes.extract import extract
-
-        extract(module, fetch, feed)
+        chosen = _extract(chosen, fetch, feed)
     unoptimised = clone_module(module)
     recipe = emit_recipe(chosen, checked) if chosen.train is not None else None
     _optimise(module, chosen, recipe, options)
@@ -137,6 +135,17 @@ def _compile(
         emitted, module, recipe_json(chosen), sources, main=source.name, version=VERSION, model=chosen.model
     )
     return Program(chosen.name, emitted.source, module, manifest, list(diagnostics), unoptimised, options.printed)
+
+
+def _extract(chosen: Elaborated, fetch: tuple[str, ...], feed: tuple[str, ...]) -> Elaborated:
+    """The same with values out and in; what plays `apply` then is the model, too."""
+    from .passes.extract import UnknownValueError, extract
+
+    try:
+        name = extract(chosen.module, fetch, feed)
+    except UnknownValueError as error:
+        raise CompileError([error.diagnostic]) from None
+    return replace(chosen, roots=(*chosen.roots, name))
 
 
 def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, options: Options) -> None:

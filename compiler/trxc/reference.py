@@ -19,7 +19,7 @@ from .dims import Dim, DimError, dim
 from .ir import Function, Module, Op, Path, Region, Value
 from .ir.binding import BindingError, bind_sizes
 from .ir.parameters import BoundParameter, parameter_tree, state_tree, storage_key
-from .ir.walk import callee, repeat_count
+from .ir.walk import callee, collected_count, first_slice, repeat_count
 from .ops import OPS
 from .ops.control import CONTROL
 from .ops.definition import Array, Attributes, Instance
@@ -174,9 +174,13 @@ def _call_op(frame: _Frame, op: Op, root: _Root) -> Sequence[Array]:
 def _repeat(frame: _Frame, op: Op, root: _Root) -> Sequence[Array]:
     carries = frame.get(op.operands)
     stacked = root.below(op.path())
-    for iteration in range(repeat_count(op)):
-        carries = _run(frame, op.regions[0], stacked.slice(iteration), carries)
-    return carries
+    collected: list[list[Array]] = [[] for _ in range(collected_count(op))]
+    for iteration in range(first_slice(op), first_slice(op) + repeat_count(op)):
+        yielded = _run(frame, op.regions[0], stacked.slice(iteration), carries)
+        carries = yielded[: len(carries)]
+        for turns, value in zip(collected, yielded[len(carries) :], strict=True):
+            turns.append(value)
+    return carries + [np.stack(turns) for turns in collected]
 
 
 def _recur(frame: _Frame, op: Op, root: _Root) -> Sequence[Array]:

@@ -19,6 +19,13 @@ from trxc.resolve import Library
 from trxc.source import Source
 
 CASES = Path(__file__).parents[1] / "cases" / "stdlib"
+MODELS = [
+    (path.stem, line.split()[1])
+    for path in sorted(CASES.glob("*.trx"))
+    for line in path.read_text(encoding="utf-8").splitlines()
+    if line.startswith("model ")
+]
+"""Every model of the case files: (file, name)."""
 
 
 @dataclass

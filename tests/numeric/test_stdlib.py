@@ -7,14 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from stdlib_models import CASES, case_text, check, elaborated, numbers, run
-
-MODELS = [
-    (path.stem, line.split()[1])
-    for path in sorted(CASES.glob("*.trx"))
-    for line in path.read_text(encoding="utf-8").splitlines()
-    if line.startswith("model ")
-]
+from stdlib_models import MODELS, case_text, check, elaborated, numbers, run
 
 
 def sigmoid(x):
@@ -59,6 +52,16 @@ def test_sinusoids():
 def test_flatten():
     x = numbers(2, 3, 2, 4)
     check(run("layers", "Flat", x).output, x.reshape(2, 24))
+
+
+def test_patches_class_token_prelu():
+    image = numbers(2, 4, 6, 3)
+    made = run("layers", "Classed", image)
+    rows = [image[:, i : i + 2, j : j + 2].reshape(2, 12) for i in (0, 2) for j in (0, 2, 4)]
+    y = np.stack(rows, axis=1) @ made.params["dense"]["w"] + made.params["dense"]["b"]
+    token = np.broadcast_to(made.params["class_token"]["w"], (2, 1, 5))
+    y = np.concatenate([token, y], axis=1)
+    check(made.output, np.where(y > 0, y, made.params["p_re_lu"]["slope"] * y))
 
 
 def test_combinators():
@@ -288,6 +291,13 @@ def test_pools():
     for i, j in itertools.product(range(4), range(6)):
         expected[:, i, j] = x[:, max(i - 1, 0) : i + 2, max(j - 1, 0) : j + 2].mean(axis=(1, 2))
     check(outputs["padded"], expected)
+
+
+def test_upsample():
+    line, image = numbers(2, 3, 2), numbers(2, 3, 4, 2)
+    outputs = run("conv", "Upsampled", line, image).outputs
+    check(outputs["longer"], line.repeat(3, axis=1))
+    check(outputs["larger"], image.repeat(2, axis=1).repeat(2, axis=2))
 
 
 # --------------------------------------------------------------------------------- recurrent

@@ -263,10 +263,8 @@ def findings(monkeypatch: pytest.MonkeyPatch, ran: Any) -> list[Finding]:
         return ran
 
     monkeypatch.setattr(machine.subprocess, "run", run)
-    monkeypatch.setattr(
-        machine, "requirements", lambda: [Requirement("lark", ">=1"), Requirement("nowhere-at-all", ">=1,<2")]
-        + [Requirement("jax", ">=0")]
-    )  # fmt: skip
+    needed = [Requirement("lark", ">=1"), Requirement("nowhere-at-all", ">=1,<2"), Requirement("jax", ">=0")]
+    monkeypatch.setattr(machine, "requirements", lambda: needed)
     monkeypatch.setattr(Requirement, "installed", property(lambda self: None if "nowhere" in self.package else "1.1"))
     return list(machine.examine(5))
 

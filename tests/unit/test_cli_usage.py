@@ -243,7 +243,7 @@ def test_a_fault_of_ours_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     (kept,) = tmp_path.glob("trxc-fault-*.txt")
     assert str(kept) in result.stderr
     assert f"trxc {trxc.__version__}, Python" in kept.read_text()
-    assert 'raise error' in kept.read_text()
+    assert "raise error" in kept.read_text()
 
 
 def test_any_exception_is_a_fault_with_its_phase(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -298,9 +298,7 @@ def test_a_reader_that_went_away_is_no_error(monkeypatch: pytest.MonkeyPatch):
     ("variables", "colour"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
 )
-def test_colour_is_for_terminals_that_want_it(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], colour: bool
-):
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], colour: bool):
     for name in ("NO_COLOR", "TERM"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():

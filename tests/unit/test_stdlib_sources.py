@@ -19,7 +19,9 @@ MODULES = sorted({*standard_modules()} - {"data", "sample"})
 LIBRARY = Library(Diagnostics())
 ITEMS = [(module, name) for module in MODULES for name in LIBRARY.standard(module).names()]
 LAYERS = [(module, name) for module, name in ITEMS if isinstance(LIBRARY.standard(module).own(name).item, ast.Layer)]
-WANTED_LOCALLY = "x y z h c q k v i mask scores weights loss logits targets mixed heads head hidden gate up down memory out"
+WANTED_LOCALLY = (
+    "x y z h c q k v i mask scores weights loss logits targets mixed heads head hidden gate up down memory out"
+)
 INPUTS = """\
   input x: float[batch, seq, 16], image: float[batch, 8, 8, 3], tokens: int[batch, seq], mask: bool[batch, seq]
   input lengths: int[batch], memory: float[batch, items, 16], memory_mask: bool[batch, items]
@@ -31,17 +33,13 @@ def example_of(doc: str) -> str:
     return "\n".join(line for line in doc.splitlines() if line.startswith("    "))
 
 
-EXAMPLES = [
-    (module, name) for module, name in ITEMS if example_of(LIBRARY.standard(module).own(name).item.doc)
-]
+EXAMPLES = [(module, name) for module, name in ITEMS if example_of(LIBRARY.standard(module).own(name).item.doc)]
 
 
 @pytest.mark.parametrize(("module", "name"), ITEMS)
-def test_every_item_says_what_it_is(module, name):
-    doc = LIBRARY.standard(module).own(name).item.doc
-    first = doc.partition("\n")[0]
-    assert first and first[0] in "`0123456789" or first[0].isupper(), "a sentence, or its formula"
-    assert not first.startswith(" ")
+def test_every_item_begins_with_one_sentence_on_one_line(module, name):
+    first = LIBRARY.standard(module).own(name).item.doc.partition("\n")[0]
+    assert first.endswith(".") and (first[0] in "`0123456789" or first[0].isupper())
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -89,3 +87,24 @@ def test_no_name_that_users_want_for_a_local_is_taken():
 def test_no_two_modules_that_need_no_use_define_one_name():
     names = [name for module, name in ITEMS if module not in EXPLICIT]
     assert len(names) == len(set(names))
+
+
+MISTAKES = {
+    "kernel sizes for too few dims": ("image |> Conv(4, kernel = [3, 3, 3])", "TRX0405"),
+    "heads that do not divide": ("x |> SelfAttention(5, rotary = true)", "TRX0420"),
+    "an odd head under rotary positions": ("x[:, :, :12] |> SelfAttention(4, rotary = true)", "TRX0420"),
+    "a mask of other positions": ("x |> SelfAttention(4, mask = memory_mask)", "TRX0204"),
+    "a mask of numbers": ("x |> EncoderBlock(4, mask = tokens)", "TRX0206"),
+    "groups that do not divide": ("image |> GroupNorm(groups = 2)", "TRX0420"),
+    "a place that a tuple lacks": ("x |> branch(relu, gelu) >> select(2)", "TRX0209"),
+    "targets of another shape": ("cross_entropy(x, lengths)", "TRX0204"),
+}
+
+
+@pytest.mark.parametrize(("expression", "code"), MISTAKES.values(), ids=list(MISTAKES))
+def test_one_mistake_in_using_the_library_is_one_error(expression, code):
+    diagnostics = Diagnostics()
+    library = Library(diagnostics)
+    unit = library.program(Source("mistake.trx", f"model M {{\n{INPUTS}  output y = {expression}\n}}\n"))
+    assert elaborate_model(Session(library, diagnostics), unit.items["M"]) is None
+    assert [d.code for d in diagnostics] == [code]

@@ -14,7 +14,7 @@ from .shell.runtime import run_folder, runtime
 from .shell.status import USAGE_WRONG, CommandError
 from .shell.trained import recompiled
 from .shell.usage import listed
-from .shell.values import MOST_PRINTED, Array, as_archive, as_json, read_values
+from .shell.values import MOST_PRINTED, Array, as_archive, as_declared, as_json, read_values
 
 
 @declare(
@@ -56,9 +56,9 @@ def command(
         fed = read_values(feeds, {})
         if fetch or fed:
             with recompiled(trxc_runtime, model, allow_extern=allow_extern, fetch=fetch, feed=tuple(fed)) as artifact:
-                results = _apply(artifact, model, {**arrays, **fed})
+                results = _apply(artifact, model, {**arrays, **fed}, fetch)
         else:
-            results = _apply(model.artifact, model, arrays)
+            results = _apply(model.artifact, model, arrays, ())
     _tell(results, target)
 
 
@@ -72,16 +72,22 @@ def _target(output: str | None, force: bool) -> Path | None:
     return path
 
 
-def _apply(artifact: Any, model: Any, arrays: dict[str, Array]) -> dict[str, Array]:
-    """What the program gives with the run's weights; inputs are checked against its own declaration."""
+def _apply(artifact: Any, model: Any, arrays: dict[str, Array], fetch: tuple[str, ...]) -> dict[str, Array]:
+    """What the program gives with the run's weights: the values ``fetch``, or all outputs where there are none."""
     jax: Any = import_module("jax")
-    declared = artifact.manifest["inputs"]
+    declared = {str(field["name"]): field for field in artifact.manifest["inputs"]}
     if not arrays and declared:
-        names = listed(str(field["name"]) for field in declared)
-        raise CommandError(f"no input is given; the model's inputs are {names}", status=USAGE_WRONG)
-    import_module("trxc_runtime.signatures").check_inputs(declared, arrays)
-    outputs = jax.jit(artifact.program.apply)(model.params, model.state, arrays)
-    return dict(jax.device_get(outputs))
+        raise CommandError(f"no input is given; the model's inputs are {listed(declared)}", status=USAGE_WRONG)
+    if spare := [name for name in arrays if name not in declared]:
+        say(f"note: {listed(spare)} is not needed for this")
+    needed = {name: as_declared(array, declared[name], name) for name, array in arrays.items() if name in declared}
+    import_module("trxc_runtime.signatures").check_inputs(artifact.manifest["inputs"], needed)
+
+    def asked(params: Any, state: Any, inputs: Any) -> dict[str, Any]:
+        outputs = artifact.program.apply(params, state, inputs)
+        return {name: outputs[name] for name in fetch or outputs}
+
+    return dict(jax.device_get(jax.jit(asked)(model.params, model.state, needed)))
 
 
 def _tell(results: dict[str, Array], target: Path | None) -> None:

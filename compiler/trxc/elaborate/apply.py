@@ -155,7 +155,7 @@ def apply_instance(
     values = _spread(values, len(statements.input_signatures(item))) if values else values
     values = [operators.as_tensor(v, body, span) if not isinstance(v, Sequence | Value) else v for v in values]
     session = body.session
-    with session.within(f"{title_of(instance)}, at {instance.span}", span):
+    with session.within(f"{title_of(instance)}, at {instance.span}", span, instance.item):
         if isinstance(item, ast.Extern):
             return statements.apply_extern(instance, item, values, body, span)
         if _must_unfold(instance, values, named):
@@ -180,6 +180,7 @@ def _unfold(
     path = reachable_path(instance, body.frame)
     inner = body.child(instance.item.unit, Namer(path, body.frame, body.frame.depth))
     inner.variables = dict(instance.arguments)
+    inner.called = span
     _match_tensor_arguments(item, inner, span)
     return run_layer(item, inner, values, named, span)
 
@@ -202,6 +203,7 @@ def _call_instance(
     def run(inner: Body, arguments: list[Value]) -> CValue:
         inner.variables = dict(instance.arguments)
         inner.variables.update(zip(tensors, arguments[len(inputs) :], strict=True))
+        inner.called = span
         _match_tensor_arguments(item, inner, span)
         positional: list[CValue] = list(arguments[: len(values)])
         by_name: dict[str, CValue] = dict(zip(named, arguments[len(values) : len(inputs)], strict=True))
@@ -252,23 +254,28 @@ def reachable_path(instance: LayerInstance, frame: Frame) -> Path:
 # ---------------------------------------------------------------------- fns
 
 
-def run_fn(ref: ItemRef, fn: ast.Fn, values: dict[str, CValue], body: Body, span: Span) -> CValue:
-    """A fn on its arguments: a function of the program if it is long and takes only tensors and numbers."""
+def run_fn(
+    ref: ItemRef, fn: ast.Fn, values: dict[str, CValue], body: Body, span: Span, places: dict[str, Span]
+) -> CValue:
+    """A fn on its arguments: a function of the program if it is long and takes only tensors and numbers.
+
+    `places` are where the arguments stand, by name.
+    """
     tensors = {name: v for name, v in values.items() if isinstance(v, Value)}
-    session = body.session
     inline = not tensors or any(_holds_layer(v) for v in values.values())
     if not inline:
-        record = _fn_record(ref, fn, values, tensors, body, span)
+        record = _fn_record(ref, fn, values, tensors, body, span, places)
         if record is not None:
             return call_function(record, list(tensors.values()), (), body, span)
     inner = body.child(ref.unit, body.namer)
     inner.variables = dict(values)
-    return _fn_body(fn, inner, span)
+    return _fn_body(fn, inner, span, places)
 
 
 def _fn_record(
-    ref: ItemRef, fn: ast.Fn, values: dict[str, CValue], tensors: dict[str, Value], body: Body, span: Span
-) -> FunctionRecord | None:
+    ref: ItemRef, fn: ast.Fn, values: dict[str, CValue], tensors: dict[str, Value], body: Body, span: Span,
+    places: dict[str, Span],
+) -> FunctionRecord | None:  # fmt: skip
     """The fn's function, or None where it is short enough to be written out (or gives no tensor)."""
     session = body.session
     key = ("fn", ref, tuple((n, key_of(v)) for n, v in values.items()), session.training, session.symbolic)
@@ -280,7 +287,7 @@ def _fn_record(
 
     def run(inner: Body, arguments: list[Value]) -> CValue:
         inner.variables = {**values, **dict(zip(tensors, arguments, strict=True))}
-        result = _fn_body(fn, inner, span)
+        result = _fn_body(fn, inner, span, places)
         if not isinstance(result, Value | Sequence):
             raise _GivesNoTensor
         return result
@@ -300,14 +307,14 @@ def _fn_record(
     return record
 
 
-def _fn_body(fn: ast.Fn, inner: Body, span: Span) -> CValue:
+def _fn_body(fn: ast.Fn, inner: Body, span: Span, places: dict[str, Span]) -> CValue:
     for parameter in fn.parameters:
-        value = inner.variables[parameter.name.name]
+        value, place = inner.variables[parameter.name.name], places.get(parameter.name.name, span)
         if parameter.type is None or not typing.is_tensor_type(parameter.type) or value is None:
             continue
-        tensor = operators.as_tensor(value, inner, span)
+        tensor = operators.as_tensor(value, inner, place)
         inner.variables[parameter.name.name] = tensor
-        typing.match(parameter.type, tensor, inner, span, entering=True)
+        typing.match(parameter.type, tensor, inner, place, entering=True)
     result = evaluation.evaluate(fn.body, inner)
     if fn.result is not None and typing.is_tensor_type(fn.result):
         result = operators.as_tensor(result, inner, fn.body.span)

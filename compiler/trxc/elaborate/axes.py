@@ -8,8 +8,8 @@ from ..syntax import ast
 from ..types import Axis, TensorType
 from . import evaluate as evaluation
 from .body import Body
-from .faults import Fault
-from .values import AxesRef, Sequence, Size
+from .faults import Fault, Silent
+from .values import AxesRef, Poison, Sequence, Size
 
 
 def axes_of(expression: ast.Expr, body: Body) -> AxesRef:
@@ -32,6 +32,8 @@ def _named(name: str, body: Body) -> tuple[Axis | str | int, ...]:
         found = body.dims[name]
         return found if isinstance(found, tuple) else (found if found.name else name,)
     value = body.variables.get(name)
+    if isinstance(value, Poison):
+        raise Silent
     if isinstance(value, AxesRef):
         return value.items
     if isinstance(value, Sequence):

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from ..diagnostics import Diagnostic, Diagnostics
+from ..diagnostics import Diagnostic, Diagnostics, Label
 from ..dims import Dim, Facts
 from ..ir import Attribute, Function, Op, Path, Region, Value
 from ..ops import OPS, Attributes, Instance
@@ -21,7 +21,7 @@ from ..resolve import ItemRef, Library, Unit
 from ..source import Span
 from ..syntax import ast
 from ..types import Axis, TensorType
-from .faults import Fault, NeedsKnown
+from .faults import Fault, NeedsKnown, Silent
 from .values import CValue, LayerInstance
 
 MAX_DEPTH = 64
@@ -41,6 +41,26 @@ class Requirement:
     trail: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Division:
+    """An exact division of sizes that was not shown to be whole."""
+
+    numerator: Dim
+    divisor: Dim
+    text: str
+    span: Span
+    trail: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Instantiation:
+    """A layer or fn that is being elaborated: how the trail shows it, and where it is applied."""
+
+    text: str
+    span: Span
+    item: ItemRef | None = None
+
+
 @dataclass
 class FunctionRecord:
     """A finished function instance: how its results are labelled, and what it carries under `recur`."""
@@ -50,6 +70,7 @@ class FunctionRecord:
     carries: list[Carried]
     failed: bool = False
     single: bool = True
+    building: bool = False
 
 
 @dataclass
@@ -78,14 +99,16 @@ class Session:
     names: dict[str, int] = field(default_factory=dict[str, int])
     requirements: list[Requirement] = field(default_factory=list[Requirement])
     facts: Facts = field(default_factory=Facts)
-    stack: list[str] = field(default_factory=list[str])
+    required: Facts = field(default_factory=Facts)
+    """What `require` alone has established: `facts` also holds what divisions took for granted."""
+    stack: list[Instantiation] = field(default_factory=list[Instantiation])
     consts: dict[ItemRef, CValue] = field(default_factory=dict[ItemRef, CValue])
     evaluating: list[ItemRef] = field(default_factory=list[ItemRef])
     short: set[object] = field(default_factory=set[object])
     ops: int = 0
-    constraints: list[tuple[Dim, Dim, Span, tuple[str, ...]]] = field(
-        default_factory=list["tuple[Dim, Dim, Span, tuple[str, ...]]"]
-    )
+    constraints: list[Division] = field(default_factory=list[Division])
+    circles: set[frozenset[ItemRef]] = field(default_factory=set["frozenset[ItemRef]"])
+    """Items that are made of themselves, and have been reported."""
     needs: list[frozenset[str]] = field(default_factory=list[frozenset[str]])
     symbolic: bool = False
     """Whether a layer is checked by itself, every size a symbol."""
@@ -103,18 +126,40 @@ class Session:
         """Keeps a fault's diagnostic, with the trail of instantiations."""
         if isinstance(fault, NeedsKnown):
             self.needs.append(fault.symbols)
-        self.diagnostics.add(replace(fault.diagnostic, trail=self.trail()))
+        self.diagnostics.add(replace(self._at_home(fault.diagnostic), trail=self.trail()))
+
+    def _at_home(self, diagnostic: Diagnostic) -> Diagnostic:
+        """A fault inside the library is one of the user's call; the library's line stays as a label."""
+        if diagnostic.span is None or (place := self.home(diagnostic.span)) == diagnostic.span:
+            return diagnostic
+        inside = Label(diagnostic.span, diagnostic.label or "found here")
+        return replace(diagnostic, span=place, label="", labels=(inside, *diagnostic.labels), edits=())
+
+    def home(self, span: Span) -> Span:
+        """The place itself or, for one in the library, the user's call that led there."""
+        places = [span, *(entry.span for entry in reversed(self.stack))]
+        return next((place for place in places if not self.library.is_standard(place.source)), span)
 
     def trail(self) -> tuple[str, ...]:
         """The instantiations around here, innermost first."""
-        return tuple(reversed(self.stack))
+        return tuple(entry.text for entry in reversed(self.stack))
+
+    def circle(self, item: ItemRef) -> Fault | Silent:
+        """What to raise for an item that is applied while it is being elaborated."""
+        names = [entry.item for entry in self.stack if entry.item is not None]
+        around = names[names.index(item) : -1] or names[-1:]
+        if frozenset(around) in self.circles:
+            return Silent()
+        self.circles.add(frozenset(around))
+        chain = " -> ".join(f"`{ref.name}`" for ref in [*around, item])
+        return Fault("TRX0404", f"`{item.name}` is made of itself: {chain}", self.stack[-1].span)
 
     def warn(self, code: str, message: str, span: Span, *, helps: tuple[str, ...] = ()) -> None:
         """Adds a warning."""
         self.diagnostics.add(Diagnostic(code, message, span, severity="warning", helps=helps, trail=self.trail()))
 
     @contextmanager
-    def within(self, description: str, span: Span) -> Iterator[None]:
+    def within(self, description: str, span: Span, item: ItemRef | None = None) -> Iterator[None]:
         """Adds an instantiation to the trail.
 
         Raises:
@@ -122,7 +167,7 @@ class Session:
         """
         if len(self.stack) >= MAX_DEPTH:
             raise Fault("TRX0401", f"layers are nested more than {MAX_DEPTH} deep", span)
-        self.stack.append(description)
+        self.stack.append(Instantiation(description, span, item))
         try:
             yield
         finally:
@@ -223,6 +268,10 @@ class Body:
     parameter_names: frozenset[str] = frozenset()
     modules: tuple[str, ...] = ()
     is_root: bool = False
+    called: Span | None = None
+    """Where the layer is applied, if it is."""
+    remarks: tuple[str, ...] = ()
+    """What to say beside a name that means nothing here."""
 
     def with_variables(self, variables: dict[str, CValue]) -> Body:
         """The same body with more names, for what is evaluated inside an expression."""

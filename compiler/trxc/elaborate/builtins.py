@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
-
-import numpy as np
 
 from ..dims import dim
 from ..ir import Attribute, Value
 from ..ops import Attributes, Instance, OpDefinition
+from ..ops.arrays import np
 from ..resolve import nearest
 from ..source import Span
 from ..syntax import ast
@@ -163,6 +163,9 @@ def fold_numbers(
     if any(value not in constants for value in operands) or len(given) != len(operands):
         return None
     numbers = [constants[value] for value in operands]
+    known = _by_python(op.name, numbers)
+    if known is not None:
+        return known
     types = tuple(value.type for value in operands)
     use = Instance(types, Attributes(), op.infer(Instance(types, Attributes())))
     with np.errstate(all="ignore"):
@@ -171,6 +174,19 @@ def fold_numbers(
     if use.result.dtype == BOOL:
         return bool(result)
     return whole(int(result)) if use.result.dtype.kind == "int" else float(result)
+
+
+_MATH = frozenset({"cos", "exp", "expm1", "log", "log1p", "sin", "sqrt", "tanh"})
+
+
+def _by_python(name: str, numbers: list[bool | int | float]) -> float | None:
+    """Functions that Python has itself, so that `log(2)` does not wait for NumPy; None where it has no answer."""
+    if name not in _MATH:
+        return None
+    try:
+        return getattr(math, name)(*numbers)
+    except (ValueError, OverflowError):  # NumPy's answer is infinite or not a number
+        return None
 
 
 class _Nothing:

@@ -7,7 +7,7 @@ from collections.abc import Sequence as Items
 from dataclasses import replace
 
 from ..ir import Attribute, Value
-from ..ops import REQUIRED, Operand, OpDefinition, Setting
+from ..ops import REQUIRED, OpDefinition, Operand, Setting
 from ..resolve import ItemRef, nearest
 from ..source import Span
 from ..syntax import ast
@@ -220,9 +220,11 @@ def call_fn(
     if first is None and missing_count(skipped, arguments) == 1 and not _first_given(fn, arguments):
         return Partial(ref, arguments, body, span)
     inner = body.child(ref.item.unit, body.namer)
-    with body.session.within(f"`{ref.item.name}`", span):
+    with body.session.within(f"`{ref.item.name}`", span, ref.item):
         values = bind(fn.parameters, arguments, body, inner, ref.item.name, span, first)
-        return apply.run_fn(ref.item, fn, values, body, span)
+        given, _ = assign(fn.parameters, arguments, ref.item.name, span, 1 if first is not None else 0)
+        places = {name: argument.value.span for name, argument in given.items()}
+        return apply.run_fn(ref.item, fn, values, body, span, places)
 
 
 def _first_given(fn: ast.Fn, arguments: tuple[ast.Argument, ...]) -> bool:

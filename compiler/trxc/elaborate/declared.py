@@ -12,7 +12,6 @@ from ..ir import Attribute, Initializer
 from ..source import Span
 from ..syntax import ast
 from . import evaluate as evaluation
-
 from .body import Body
 from .faults import Fault
 from .values import Chain, CValue, Declared, DeclaredRef, Sequence, Size, describe

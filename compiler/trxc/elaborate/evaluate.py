@@ -126,7 +126,8 @@ def unknown_name(name: str, body: Body, span: Span) -> Fault:
     candidates = {*body.variables, *body.dims, *body.session.library.visible(body.unit), *public_ops, *DTYPES}
     for module in body.modules:
         candidates.update(body.session.library.standard(module).names())
-    return Fault("TRX0301", f"nothing is called `{name}` here", span, helps=nearest(name, candidates))
+    helps = nearest(name, candidates)
+    return Fault("TRX0301", f"nothing is called `{name}` here", span, helps=helps, notes=body.remarks)
 
 
 def _dim_as_number(name: str, dim: Axis | tuple[Axis, ...], span: Span) -> CValue:
@@ -158,6 +159,10 @@ def _const(item: ItemRef, node: ast.Const, body: Body) -> CValue:
         session.evaluating.append(item)
         try:
             session.consts[item] = evaluate(node.value, body.child(item.unit, body.namer))
+        except (Fault, Silent):
+            if not session.symbolic:
+                session.consts[item] = POISON  # reported once, wherever it is named
+            raise
         finally:
             session.evaluating.pop()
     return session.consts[item]
@@ -312,6 +317,8 @@ def _next(node: ast.NextValue, body: Body) -> CValue:
     for values in (body.next_carries, body.next_states):
         if name in values:
             return values[name]
+    if f"%next {name}" in body.variables:
+        raise Silent
     if name in body.carried or name in body.states:
         raise Fault("TRX0408", f"`next {name}` is used before it is set", node.span)
     raise Fault("TRX0301", f"no carry or state is called `{name}`", node.span, helps=nearest(name, body.carried))

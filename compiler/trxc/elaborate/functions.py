@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..ir import Function, Parameter, Path, Region, Value
 from ..source import Span
 from ..types import Axis, TensorType
-from .body import Body, Frame, FunctionRecord, Namer, Session
+from .body import Body, Frame, FunctionRecord, Session
 from .faults import Fault, Silent
 from .values import Chain, CValue, Declared, LayerInstance, Sequence, Size
 
@@ -40,6 +40,9 @@ def build(
     """The function instance for `key`: found, or built by `run` in a frame of its own."""
     if key in session.functions:
         record = session.functions[key]
+        if record.building:
+            item = session.stack[-1].item
+            raise session.circle(item) if item is not None else Silent
         if record.failed:
             raise Silent
         return record
@@ -48,7 +51,7 @@ def build(
     frame = Frame(function, session, [function.body])
     record = FunctionRecord(function, frame.labels, frame.carries)
     session.functions[key] = record
-    record.failed = True
+    record.failed = record.building = True
     body = unit_body(frame)
     try:
         result = run(body, list(arguments))
@@ -56,6 +59,8 @@ def build(
     except Fault as fault:
         session.report(fault)
         raise Silent from None
+    finally:
+        record.building = False
     if frame.failed:
         raise Silent
     record.single = not isinstance(result, Sequence)

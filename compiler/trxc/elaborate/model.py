@@ -57,7 +57,7 @@ def check_layer(session: Session, ref: ItemRef) -> None:
     for _ in range(MAX_PINS):
         trial = Session(
             session.library, type(session.diagnostics)(), training=session.training, symbolic=True,
-            consts=session.consts, stand_ins=dict.fromkeys(pins, STAND_IN),
+            consts=session.consts, circles=session.circles, stand_ins=dict.fromkeys(pins, STAND_IN),
         )  # fmt: skip
         try:
             with trial.within(f"{ref.name}, checked by itself", item.name.span):
@@ -76,11 +76,14 @@ def check_layer(session: Session, ref: ItemRef) -> None:
 def _report_trial(session: Session, trial: Session) -> None:
     for diagnostic in trial.diagnostics:
         session.diagnostics.add(diagnostic)
-    for numerator, divisor, span, trail in trial.constraints:
+    for division in trial.constraints:
+        if trial.required.is_whole(division.numerator.divided_by(division.divisor)):
+            continue
+        numerator, divisor = division.numerator, division.divisor
         condition = f"require {numerator} % {f'({divisor})' if ' ' in str(divisor) else divisor} == 0"
-        message = f"`{span.text}` is a whole number only where `{divisor}` divides `{numerator}`"
+        message = f"`{division.text}` is a whole number only where `{divisor}` divides `{numerator}`"
         help_ = f"`{condition}` says so"
-        session.diagnostics.add(Diagnostic("TRX0210", message, span, helps=(help_,), trail=trail))
+        session.diagnostics.add(Diagnostic("TRX0210", message, division.span, helps=(help_,), trail=division.trail))
 
 
 def _root(session: Session, ref: ItemRef, item: ast.Layer, pins: dict[str, CValue] | None) -> Root:
@@ -99,7 +102,8 @@ def _root(session: Session, ref: ItemRef, item: ast.Layer, pins: dict[str, CValu
     if frame.carries and pins is None:
         carried = frame.carries[0]
         help_ = "a cell is run along a dim: `recur(Cell, over = seq)`"
-        raise Fault("TRX0415", f"`{carried.name}` is carried, but nothing repeats `{ref.name}`", carried.span, helps=[help_])
+        message = f"`{carried.name}` is carried from step to step, and `{ref.name}` takes no steps"
+        raise Fault("TRX0415", message, carried.span, helps=[help_])
     function.output_names = [name for name, _ in body.outputs]
     record = FunctionRecord(function, frame.labels, frame.carries, single=not isinstance(result, Sequence))
     return Root(function, body, record, dict(body.dims))

@@ -11,7 +11,7 @@ from ..ops import TypeFault
 from ..source import Span
 from ..syntax import ast
 from ..types import BOOL, FLOAT, INT, DType, TensorType
-from .body import Body
+from .body import Body, Division
 from .faults import Fault, NeedsKnown, Silent
 from .values import Condition, CValue, LayerRef, Poison, Size, describe
 
@@ -192,7 +192,9 @@ def _divide(left: Size, right: Size, node: ast.Binary, body: Body) -> CValue:
         raise Fault("TRX0210", message, node.span, helps=["`//` rounds down"])
     quotient = left.size.divided_by(right.size)
     if not body.session.facts.is_whole(quotient):
-        body.session.constraints.append((left.size, right.size, node.span, body.session.trail()))
+        session = body.session
+        place = session.home(node.span)
+        session.constraints.append(Division(left.size, right.size, node.span.text, place, session.trail()))
         body.session.facts.assume_multiple(left.size, right.size)
     return Size(quotient)
 

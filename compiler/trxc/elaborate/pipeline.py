@@ -66,13 +66,16 @@ def _parts(value: object) -> tuple[Declared, ...]:
     return (value,)
 
 
-def data_fields(session: Session, record: RecordValues) -> DataFields:
-    """The fields of a data record's examples."""
+def data_fields(session: Session, record: RecordValues) -> DataFields | None:
+    """The fields of a data record's examples; None where something is wrong with it."""
     result = DataFields()
+    if any(record.values.get(name) is None for name in record.spans):
+        return None
     source = record.values.get("source")
     if not isinstance(source, Declared | Chain):
         result.open = True
         return result
+    failed = False
     for at, part in enumerate([*_parts(source), *stages(record)]):
         if part.kind == "source" and not part.yields:
             result.open = True
@@ -80,6 +83,9 @@ def data_fields(session: Session, record: RecordValues) -> DataFields:
             _apply(part, at, result)
         except Fault as fault:
             session.report(fault)
+            failed = True
+    if failed:
+        return None
     declared = record.values.get("fields")
     if isinstance(declared, dict):
         for name, type_ in declared.items():

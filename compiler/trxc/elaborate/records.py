@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 from ..ir import Function, Region
 from ..resolve import ItemRef, nearest
@@ -47,6 +48,25 @@ class RecordValues:
     item: ItemRef | None = None
     values: dict[str, object] = field(default_factory=dict[str, object])
     spans: dict[str, Span] = field(default_factory=dict[str, Span])
+
+    def integer(self, name: str) -> int | None:
+        """The int of a field; None where there is none."""
+        value = self.values.get(name)
+        return value if isinstance(value, int) else None
+
+    def nested(self, name: str) -> dict[str, object] | None:
+        """The fields of a nested record; None where there is none."""
+        value = self.values.get(name)
+        return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+    def expression(self, name: str) -> ast.Expr | None:
+        """A field that is meant for run time, as it is written; None where there is none."""
+        value = self.values.get(name)
+        return cast("ast.Expr", value) if isinstance(value, ast.Node) else None
+
+    def expressions(self, name: str) -> dict[str, ast.Expr]:
+        """The fields of a nested record that are meant for run time."""
+        return cast("dict[str, ast.Expr]", self.nested(name) or {})
 
 
 def record_body(session: Session, ref: ItemRef) -> Body:
@@ -100,16 +120,19 @@ def read_fields(
     nodes: tuple[ast.RecordField, ...], specs: tuple[FieldSpec, ...], owner: ast.Ident, body: Body, result: RecordValues
 ) -> None:
     """Reads fields by a table into `result`, defaults included."""
+    mistaken: dict[str, Span] = {}
     for name, node, value in flattened(nodes, body.session, rules=specs is RECORDS["weights"]):
         spec = next((s for s in specs if s.name == name.name), None)
         try:
             if spec is None:
                 near = nearest(name.name, [s.name for s in specs])
+                mistaken.update((s.name, name.span) for s in specs if any(f"`{s.name}`" in help_ for help_ in near))
                 raise Fault("TRX0501", f"there is no field `{name.name}` here", name.span, helps=near)
             if name.name in result.values:
-                raise Fault("TRX0502", f"field `{name.name}` is given twice", name.span)
-            result.values[name.name] = _value(spec, node, value, body)
+                labels = [(result.spans[name.name], "first here")]
+                raise Fault("TRX0502", f"field `{name.name}` is given twice", name.span, labels=labels)
             result.spans[name.name] = name.span
+            result.values[name.name] = _value(spec, node, value, body)
         except Fault as fault:
             body.session.report(fault)
             result.values.setdefault(name.name, None)
@@ -118,7 +141,9 @@ def read_fields(
     for spec in specs:
         if spec.name in result.values:
             continue
-        if spec.required:
+        if spec.name in mistaken:
+            result.spans[spec.name] = mistaken[spec.name]
+        elif spec.required:
             message = f"`{owner.name}` has no `{spec.name}`: {spec.doc}"
             body.session.report(Fault("TRX0503", message, owner.span))
         result.values[spec.name] = spec.default
@@ -264,9 +289,8 @@ def _declared(*kinds: str) -> Callable[[FieldSpec, ast.Expr, Body], object]:
     def read(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
         found = evaluation.evaluate(value, body)
         if not is_declared(found) or not (kind_of(found) in kinds or _parts_in(found, kinds)):
-            noun = kinds[0] if kinds[0][0] not in "aeiou" else kinds[0]
-            article = "an" if noun[0] in "aeiou" else "a"
-            raise Fault("TRX0505", f"`{spec.name}` is {article} {noun}, and this is {describe(found)}", value.span)
+            article = "an" if kinds[0][0] in "aeiou" else "a"
+            raise Fault("TRX0505", f"`{spec.name}` is {article} {kinds[0]}, and this is {describe(found)}", value.span)
         return complete(found, body, value.span)
 
     return read
@@ -285,6 +309,9 @@ def _best(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
 
 
 def _patterns(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    if isinstance(value, ast.Name | ast.Attribute):
+        help_ = f"`{spec.name} = [\"{value.span.text}*\"]`"
+        raise Fault("TRX0505", f"`{spec.name}` is a list of strings", value.span, helps=[help_])
     found = evaluation.evaluate(value, body)
     items = found.items if isinstance(found, Sequence) else (found,)
     if not all(isinstance(item, str) for item in items):

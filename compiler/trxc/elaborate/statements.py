@@ -95,7 +95,7 @@ def run_statements(statements: tuple[ast.Statement, ...], body: Body, given: dic
             body.session.report(fault)
             failed = True
             _poison(statement, body)
-            if isinstance(statement, ast.Require):
+            if isinstance(statement, ast.Require | ast.Input):
                 break  # what rests on it would fail as well: one mistake, one error
         except Silent:
             failed = True
@@ -108,6 +108,8 @@ def _poison(statement: ast.Statement, body: Body) -> None:
         body.variables.setdefault(name, POISON)
         if isinstance(statement, ast.Bind):
             body.variables[name] = POISON
+    if isinstance(statement, ast.Next):
+        body.variables[f"%next {statement.name.name}"] = POISON
 
 
 def _introduced(statement: ast.Statement) -> list[str]:
@@ -145,18 +147,20 @@ def _input(node: ast.Input, body: Body, given: dict[str, CValue]) -> None:
 
 
 def _matched_input(signature: ast.Signature, value: CValue, body: Body) -> CValue:
-    type_ = signature.type
+    type_, place = signature.type, body.called or signature.name.span
+    labels = [(signature.span, "declared here")] if body.called else []
     if isinstance(value, Sequence):
         if type_.name.name in ("any", "tuple") and type_.dims is None:
             return value
         message = f"input `{signature.name.name}` is one tensor, and this is a tuple of {len(value.items)}"
-        raise Fault("TRX0206", message, signature.name.span)
-    tensor = operators.as_tensor(value, body, signature.span)
+        raise Fault("TRX0206", message, place, labels=labels)
+    tensor = operators.as_tensor(value, body, place)
     if type_.name.name == "tuple":
-        raise Fault("TRX0206", f"input `{signature.name.name}` is a tuple, and this is a tensor", signature.name.span)
-    typing.match(type_, tensor, body, signature.name.span, entering=not body.is_root)
+        message = f"input `{signature.name.name}` is a tuple, and this is a tensor"
+        raise Fault("TRX0206", message, place, labels=labels)
+    typing.match(type_, tensor, body, place, entering=not body.is_root)
     if tensor.name is None:
-        tensor.name = signature.name.name
+        tensor.name, tensor.lent = signature.name.name, True
     return tensor
 
 
@@ -210,7 +214,8 @@ def _bind_tuple(node: ast.Bind, value: CValue, body: Body) -> None:
 def name_value(value: CValue, name: str, body: Body, span: Span) -> CValue:
     """What a binding makes of a value: layers get the name for their weights, tensors for the program's text."""
     if isinstance(value, Value):
-        value.name = value.name or name
+        if value.name is None or value.lent:
+            value.name, value.lent = name, False
         return value
     value = calls.settle(value, body, span)
     if isinstance(value, LayerInstance | Repeated) and value.name is None and value.namer is body.namer:
@@ -342,15 +347,16 @@ def _require(node: ast.Require, body: Body) -> None:
 
 def assume(condition: Condition, body: Body) -> None:
     """Takes a condition on sizes as given for what follows."""
-    facts, left, right = body.session.facts, condition.left, condition.right
-    if condition.operator == "==" and right.value == 0 and len(left.terms) == 1:
-        monomial, _ = left.terms[0]
-        if len(monomial) == 1 and isinstance(monomial[0][0], Mod):
-            facts.assume_multiple(monomial[0][0].numerator, monomial[0][0].denominator)
-    if condition.operator in ("<=", "<"):
-        facts.assume_nonnegative(right - left)
-    if condition.operator in (">=", ">"):
-        facts.assume_nonnegative(left - right)
+    left, right = condition.left, condition.right
+    for facts in (body.session.facts, body.session.required):
+        if condition.operator == "==" and right.value == 0 and len(left.terms) == 1:
+            monomial, _ = left.terms[0]
+            if len(monomial) == 1 and isinstance(monomial[0][0], Mod):
+                facts.assume_multiple(monomial[0][0].numerator, monomial[0][0].denominator)
+        if condition.operator in ("<=", "<"):
+            facts.assume_nonnegative(right - left)
+        if condition.operator in (">=", ">"):
+            facts.assume_nonnegative(left - right)
 
 
 def _facts(condition: ast.Expr, body: Body) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..dims import Dim, dim
@@ -33,19 +34,25 @@ class Batch:
     data: DataFields
     sizes: dict[object, Axis] = field(default_factory=dict[object, Axis])
     known: dict[str, int] = field(default_factory=dict[str, int])
-    leading: Axis = Axis(dim("batch"), "batch")
+    leading: Axis = field(default_factory=lambda: Axis(dim("batch"), "batch"))
+
+    def only_symbol_of(self, size: int | None) -> Axis | None:
+        """The symbol that the data fix to a size, if it is one only: a declared field says no more than the number."""
+        symbols = [name for name, known in self.known.items() if known == size]
+        return Axis(dim(symbols[0]), symbols[0]) if size is not None and len(symbols) == 1 else None
 
 
-def bind_batch(session: Session, root: Root, data: DataFields, span: Span) -> Batch:
-    """Checks that the data have what the model takes, and finds which sizes of the model they fix."""
-    batch = Batch(data)
+def bind_batch(session: Session, root: Root, data: DataFields, span: Span) -> Batch | None:
+    """Checks that the data have what the model takes, and finds which sizes of it they fix; None where they do not."""
+    batch, failed = Batch(data), False
     for value in root.function.inputs:
         assert value.name is not None
         try:
             _bind_input(value, batch, span)
         except Fault as fault:
             session.report(fault)
-    return batch
+            failed = True
+    return None if failed else batch
 
 
 def _bind_input(value: Value, batch: Batch, span: Span) -> None:
@@ -94,7 +101,7 @@ def field_type(name: str, found: DataField, batch: Batch) -> TensorType:
         dtype = INT
     axes = [batch.leading]
     for at, given in enumerate(found.dims or ()):
-        known = batch.sizes.get(given.key)
+        known = batch.sizes.get(given.key) or batch.only_symbol_of(given.size)
         if known is None:
             size: Dim = dim(given.size) if given.size is not None else dim(f"{name}_{at}")
             known = Axis(size, size.symbol.name if size.symbol else None)
@@ -122,7 +129,7 @@ def _start(session: Session, root: Root, batch: Batch, name: str, doc: str, unit
     body.modules = unit_body.modules
     inputs = [Value(v.type, v.name) for v in root.function.inputs]
     function.body.arguments.extend(inputs)
-    result = call_function(root.record, inputs, (), body, span)
+    call_function(root.record, inputs, (), body, span)
     results = frame.function.body.ops[-1].results
     outputs = dict(zip(root.function.output_names, results, strict=True))
     variables: dict[str, CValue] = {v.name or "": v for v in inputs}
@@ -133,8 +140,15 @@ def _start(session: Session, root: Root, batch: Batch, name: str, doc: str, unit
             variables[field_name] = value
     variables.update(outputs)
     body.variables = variables
-    del result
+    body.remarks = _remarks(batch, outputs)
     return Recipe(frame, body, outputs)
+
+
+def _remarks(batch: Batch, outputs: Iterable[str]) -> tuple[str, ...]:
+    """Which names a loss or metric has to speak of, for one that means nothing."""
+    fields = ", ".join(f"`{name}`" for name in batch.data.tensors()) or "none"
+    more = ", and what the source holds: `fields { name = int }` declares it" if batch.data.open else ""
+    return (f"outputs of the model: {', '.join(f'`{name}`' for name in outputs)}", f"fields of the data: {fields}{more}")
 
 
 def _drop_unused(function: Function, keep: int) -> None:
@@ -178,15 +192,18 @@ def loss_function(session: Session, root: Root, batch: Batch, loss: ast.Expr, un
 
 
 def metric_functions(
-    session: Session, root: Root, batch: Batch, loss: ast.Expr, metrics: dict[str, ast.Expr], unit_body: Body, span: Span
-) -> tuple[Function, Function] | None:
+    session: Session, root: Root, batch: Batch, loss: ast.Expr | None, metrics: dict[str, ast.Expr], unit_body: Body,
+    span: Span,
+) -> tuple[Function, Function] | None:  # fmt: skip
     """`measure`, whose results are averaged over batches, and `summarize`, which makes the metrics of the averages.
 
     So a perplexity is the exponential of the mean loss, and not the mean of exponentials.
     """
     try:
         recipe = _start(session, root, batch, "measure", "What is averaged over batches.", unit_body, span)
-        recipe.body.variables["loss"] = _scalar(evaluation.evaluate(loss, recipe.body), recipe.body, loss.span, "a loss")
+        if loss is not None:
+            value = evaluation.evaluate(loss, recipe.body)
+            recipe.body.variables["loss"] = _scalar(value, recipe.body, loss.span, "a loss")
     except (Fault, Silent) as problem:
         if isinstance(problem, Fault):
             session.report(problem)
@@ -194,7 +211,8 @@ def metric_functions(
     summary = Function(session.fresh("summarize"), Region([]), doc="The metrics, from averages.", span=span)
     frame = Frame(summary, session, [summary.body])
     parts = _Parts(recipe.body, Body(session, frame, unit_body.unit, Namer((), frame, 0)))
-    parts.average("loss", recipe.body.variables["loss"])
+    if loss is not None:
+        parts.average("loss", recipe.body.variables["loss"])
     failed = False
     for name, expression in metrics.items():
         try:
@@ -207,7 +225,7 @@ def metric_functions(
             failed = True
     if failed:
         return None
-    recipe.frame.function.body.results = [v for v in parts.means.values()]
+    recipe.frame.function.body.results = list(parts.means.values())
     recipe.frame.function.output_names = list(parts.means)
     _drop_unused(recipe.frame.function, len(root.function.inputs))
     summary.body.results = list(parts.metrics.values())
@@ -249,7 +267,9 @@ class _Parts:
     def _split(self, node: ast.Expr, name: str) -> ast.Expr:
         """The expression over averages: its leaves are measured."""
         match node:
-            case ast.Name(name="loss") | ast.Number():
+            case ast.Name(name="loss") if "loss" in self.metrics:
+                return node
+            case ast.Number():
                 return node
             case ast.Name(name=known) if known in self.metrics:
                 return node

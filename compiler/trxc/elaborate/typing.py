@@ -10,8 +10,8 @@ from ..syntax import ast
 from ..types import DTYPES, Axis, DType, TensorType, accepts, axis
 from . import evaluate as evaluation
 from .body import Body
-from .faults import Fault
-from .values import CValue, DeclaredRef, LAYER_LIKE, Sequence, Size, describe
+from .faults import Fault, Silent
+from .values import LAYER_LIKE, CValue, DeclaredRef, Poison, Sequence, Size, describe
 
 DimValue = Axis | tuple[Axis, ...]
 
@@ -54,6 +54,8 @@ def _evaluate_dim(item: ast.Dim, body: Body) -> DimValue:
         if item.name is None:
             raise Fault("TRX0203", "`...` is known only where a value is matched, in an input", item.span)
         found = body.dims.get(item.name.name) or _listed_axes(item.name.name, body)
+        if isinstance(body.variables.get(item.name.name), Poison):
+            raise Silent
         if not isinstance(found, tuple):
             raise Fault("TRX0203", f"no dims are called `...{item.name.name}` here", item.span)
         return found
@@ -143,7 +145,7 @@ def _match_dim(
         _check_new_name(item.name, item.span, body)
         bound = _bind(item.name, here, given, body, entering)
         body.dims[item.name] = bound
-        body.origins.setdefault(item.name, span)
+        body.origins.setdefault(item.name, item.span)
         return bound
     wanted = _wanted(item, body)
     if wanted.size != here.size:
@@ -160,6 +162,8 @@ def _is_size(name: str, body: Body) -> bool:
 
 
 def _check_new_name(name: str, span: Span, body: Body) -> None:
+    if isinstance(body.variables.get(name), Poison):
+        raise Silent
     if name in body.variables:
         message = f"`{name}` is a size here, and {describe(body.variables[name])} elsewhere in the layer"
         raise Fault("TRX0304", message, span)
@@ -216,7 +220,7 @@ def _match_pack(
         _check_new_name(name, item.span, body)
         bound = tuple(_bind(f"{name}.{at}", a, given, body, entering) for at, a in enumerate(found))
         body.dims[name] = bound
-        body.origins.setdefault(name, span)
+        body.origins.setdefault(name, item.span)
         return bound
     if not isinstance(known, tuple) or [a.size for a in known] != [a.size for a in found]:
         shown = [a.label for a in (known if isinstance(known, tuple) else (known,))]

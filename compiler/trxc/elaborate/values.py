@@ -269,6 +269,9 @@ def describe(value: CValue) -> str:
         return f"the fn `{value.item.name}`"
     if isinstance(value, OpRef):
         return f"the op `{value.op.name}`"
+    if isinstance(value, Partial):
+        name = value.function.op.name if isinstance(value.function, OpRef) else value.function.item.name
+        return f"`{name}` with an argument missing"
     if isinstance(value, Declared | DeclaredRef | Chain):
         kind = value.item.kind if isinstance(value, DeclaredRef) else value.kind
         return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -56,6 +56,8 @@ def hint(writer: RegionWriter, op: Op, value: Value, *, reuse: bool = True) -> s
         return op.path()[-1]
     if op.kind == "call":
         return _result_name(writer, op, value)
+    if op.kind == "constrain" and (placed := writer.context.uses.definer.get(writer.context.uses.of(op.operands[0]))):
+        return hint(writer, placed, op.operands[0], reuse=False)
     if op.kind in _MOVED and (moved := _first_name(writer, op)):
         return moved
     if op.kind in OPS and OPS[op.kind].elementwise:
@@ -98,5 +100,5 @@ def _result_name(writer: RegionWriter, op: Op, value: Value) -> str:
     """What the callee calls the result."""
     function = writer.context.program.module.functions[callee(op)]
     at = op.results.index(value)
-    names = function.output_names
+    names = [None if name == "output" else name for name in function.output_names]
     return (names[at] if at < len(names) else None) or function.results[at].name or "h"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..ir import Op, Path, Region, Value
-from ..ir.walk import captures, repeat_count
+from ..ir.walk import captures, collected_count, first_slice, repeat_count, stack_count
 from ..types import ANY
 from .dtypes import shape_comment
 from .expressions import flat, parse
@@ -132,11 +132,11 @@ def write_repeat(writer: RegionWriter, op: Op) -> None:
     path = keys_of(loop.path)
     slices: dict[str, ast.expr] = {}
     if loop.needs.params:
-        slices["params"] = subscript(writer.frame.params, path)
+        slices["params"] = _part(op, subscript(writer.frame.params, path))
     if loop.needs.state:
-        slices["state"] = writer.frame.state.old(path)
+        slices["state"] = _part(op, writer.frame.state.old(path))
     if loop.needs.key:
-        slices["key"] = _keys(writer, op, loop.path, str(repeat_count(op)))
+        slices["key"] = _range(op, _keys(writer, op, loop.path, str(stack_count(op))))
     frame = Frame(_name("params"), StateView(_name("state")), _name("key"))
     inner = RegionWriter(context, region, frame, _inner_names(writer, op.regions), writer.indent + 4)
     carries = _argument_names(inner, writer, op, region.arguments)
@@ -150,10 +150,27 @@ def write_repeat(writer: RegionWriter, op: Op) -> None:
             inner.line(text, op.span)
     inner.write()
     parts, operands = _results(inner, region.results, 0)
-    state = _new_state(inner, loop.leaves) if loop.needs.changes else ast.Constant(None)
-    inner.finish("return ", ast.Tuple([_group(parts), state], ast.Load()), operands)
+    carried = len(parts) - collected_count(op)
+    state = [_new_state(inner, loop.leaves)] if loop.needs.changes else []
+    given = _group([*state, *parts[carried:]])
+    inner.finish("return ", ast.Tuple([_group(parts[:carried]), given], ast.Load()), operands)
     writer.line("")
     _scan(writer, op, step, list(slices.values()), [] if slices else [("length", str(repeat_count(op)))], loop)
+
+
+def _range(op: Op, slices: ast.expr) -> ast.expr:
+    """The slices that a loop uses, of an array of them."""
+    first, count = first_slice(op), repeat_count(op)
+    if count == stack_count(op):
+        return slices
+    return parse(f"{flat(slices)}[{first}:{first + count}]")
+
+
+def _part(op: Op, tree: ast.expr) -> ast.expr:
+    """The slices that a loop uses, of every array of a tree."""
+    if repeat_count(op) == stack_count(op):
+        return tree
+    return parse(f"jax.tree.map(lambda w: {flat(_range(op, _name('w')))}, {flat(tree)})")
 
 
 def _scan(
@@ -167,13 +184,15 @@ def _scan(
         [ast.keyword(name, parse(text)) for name, text in keywords],
     )
     targets = [writer.target(op, value) for value in op.results]
-    state = "_"
+    carried = targets[: len(items)] or ["_"]
+    given = targets[len(items) :]
     if loop.needs.changes:
         path = keys_of(loop.path)
         state = writer.names.take(f"{path[-1]}_state" if path else "new_state", writer.now, FOREVER, beside=True)
         writer.frame.state.replace(path, _name(state), loop.leaves)
+        given.insert(0, state)
     item = Pending(template, ANY, dict(zip(marks, items, strict=True)))
-    writer.emit(f"{_target(targets)}, {state} = ", item, op.span)
+    writer.emit(f"{_target(carried)}, {_target(given or ['_'])} = ", item, op.span)
 
 
 def write_recur(writer: RegionWriter, op: Op) -> None:

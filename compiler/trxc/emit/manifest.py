@@ -54,6 +54,7 @@ def build_manifest(
         "inputs": program.inputs,
         "outputs": program.outputs,
         "batch": program.batch,
+        "extern": program.extern,
         "lines": [list(line) for line in program.lines],
         "recipe": dict(recipe_json),
     }

@@ -13,6 +13,7 @@ from ..ir.parameters import BoundParameter, parameter_tree, state_tree
 from ..ir.walk import call_order, symbols
 from . import entries
 from .example import write_main
+from .extern import extern_modules, top_levels
 from .function import layer_form, write_function
 from .initial import sizes_of, write_init, write_init_state
 from .lines import Line, plain
@@ -54,6 +55,7 @@ class Program:
     inputs: list[Entry] = field(default_factory=list[Entry])
     outputs: list[Entry] = field(default_factory=list[Entry])
     batch: list[Entry] = field(default_factory=list[Entry])
+    extern: list[str] = field(default_factory=list[str])
 
 
 def emit_program(module: Module, recipe: EmitRecipe | None = None) -> Program:
@@ -69,7 +71,7 @@ def emit_program(module: Module, recipe: EmitRecipe | None = None) -> Program:
     states = _union([state_tree(module, name) for name in every])
     blocks = _blocks(context, order, recipe, weights, states)
     source, lines = _assembled(context, blocks, weights, recipe)
-    check_source(source)
+    check_source(source, extern_modules(module))
     return _described(module, recipe, weights, states, source, lines)
 
 
@@ -84,7 +86,7 @@ def batch_fields(module: Module) -> list[Value]:
 
 
 def _context(module: Module, order: list[str]) -> ProgramContext:
-    reserved = reserved_names()
+    reserved = reserved_names() | {*top_levels(extern_modules(module))}
     taken: set[str] = set()
     functions: dict[str, str] = {}
     for name in order:
@@ -152,7 +154,7 @@ def _assembled(
     prelude = [plain(PRELUDE[name].source) for name in needed(context.prelude)]
     body = [*prelude, *blocks]
     shape = [write_shape(recipe)] if recipe and recipe.mesh else [[Line("MESH_SHAPE = {}")]] if recipe else []
-    head = [*_docstring(context.module, weights, recipe), *_imports(body)]
+    head = [*_docstring(context.module, weights, recipe), *_imports(body, extern_modules(context.module))]
     lines = list(head)
     for block in [*shape, *body]:
         gap = 1 if shape and block is shape[0] else 2
@@ -169,7 +171,9 @@ def _docstring(module: Module, weights: list[BoundParameter], recipe: EmitRecipe
     lines = [f'"""{_title(module)}{origin}: {count:,} parameters.']
     if doc:
         lines += ["", *_wrapped(doc)]
-    lines += ["", "Written by trxc. Needs jax" + (" and optax." if recipe else ".")]
+    needs = " and ".join(["jax", "optax"] if recipe else ["jax"])
+    externs = ", ".join(extern_modules(module))
+    lines += ["", f"Written by trxc. Needs {needs}{f', and Python code of its own: {externs}' if externs else ''}."]
     does = "take one step" if recipe else "run once"
     lines += [f"`python program.py` prints what it is, and lets it {does} on random data.", '"""', ""]
     return [Line(line) for line in lines]
@@ -186,10 +190,11 @@ def _elements(weight: BoundParameter) -> int:
     return total
 
 
-def _imports(blocks: list[list[Line]]) -> list[Line]:
+def _imports(blocks: list[list[Line]], externs: Sequence[str]) -> list[Line]:
     text = "\n".join(line.text for block in blocks for line in block)
     used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
     lines = [line for name, line in _IMPORTS if name in used or not name]
+    lines += ["", *(f"import {name}" for name in externs)] if externs else []
     return [Line(line) for line in (lines[1:] if lines[0] == "" else lines)]
 
 
@@ -210,4 +215,5 @@ def _described(
         inputs=[entries.value(v, v.name or f"x{at}") for at, v in enumerate(function.inputs, 1)],
         outputs=[entries.value(v, name) for v, name in zip(function.results, function.output_names, strict=True)],
         batch=[entries.value(v, v.name or "x") for v in batch_fields(module)],
+        extern=top_levels(extern_modules(module)),
     )

@@ -18,6 +18,7 @@ from ..types import ANY
 from .dtypes import combined, declared, dtype_name, exact, shape_comment
 from .errors import EmitError
 from .expressions import literal, number, parse
+from .extern import extern_call
 from .hints import hint
 from .layout import WIDTH, fits, statement
 from .lines import Line
@@ -102,6 +103,8 @@ class RegionWriter:
             self._require(op)
         elif op.kind == "call":
             self._call(op)
+        elif op.kind == "extern":
+            self._extern(op)
         elif op.kind in self.controls:
             self.controls[op.kind](self, op)
         else:
@@ -319,6 +322,10 @@ class RegionWriter:
         text = self.names.take(f"{path[-1]}_state" if path else "new_state", self.now, FOREVER, beside=True)
         self.bind(op, op.results, item, [text])
         self.frame.state.replace(path, ast.Name(text, ast.Load()), program.needs.leaves[name])
+
+    def _extern(self, op: Op) -> None:
+        operands = {f"_{at}": self.strong_item(value) for at, value in enumerate(op.operands)}
+        self.settle(op, self._joined(op, extern_call(op, operands), operands, heavy=True))
 
     def _call_tree(self, op: Op) -> tuple[ast.Call, dict[str, Pending]]:
         program = self.context.program

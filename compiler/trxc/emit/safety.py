@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from .errors import EmitError
 
@@ -68,8 +68,8 @@ BUILTINS = _words(
 )
 
 
-def check_source(source: str) -> None:
-    """Returns quietly if the program keeps to the tables.
+def check_source(source: str, externs: Collection[str] = ()) -> None:
+    """Returns quietly if the program keeps to the tables, and of other modules imports only `externs`.
 
     Raises:
         EmitError: it does not, at the line that the message names.
@@ -78,9 +78,10 @@ def check_source(source: str) -> None:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise EmitError(f"the emitted program cannot be read: {error}") from error
-    bound = set(_bound(tree))
+    imports = IMPORTS | {f"import {name}" for name in externs}
+    bound = {*_bound(tree), *(name.split(".")[0] for name in externs)}
     for node in ast.walk(tree):
-        if reason := _reason(node, bound):
+        if reason := _reason(node, bound, imports):
             raise EmitError(f"line {getattr(node, 'lineno', 0)} of the emitted program {reason}")
 
 
@@ -95,12 +96,12 @@ def _bound(tree: ast.AST) -> Iterator[str]:
             yield node.id
 
 
-def _reason(node: ast.AST, bound: set[str]) -> str | None:
+def _reason(node: ast.AST, bound: set[str], imports: frozenset[str]) -> str | None:
     """What is wrong with a node, or None."""
     if not isinstance(node, NODES):
         return f"holds a {type(node).__name__}"
     if isinstance(node, ast.Import | ast.ImportFrom):
-        return None if ast.unparse(node) in IMPORTS else f"says `{ast.unparse(node)}`"
+        return None if ast.unparse(node) in imports else f"says `{ast.unparse(node)}`"
     if isinstance(node, ast.Name):
         return _name_reason(node, bound)
     if isinstance(node, ast.Attribute):

@@ -84,7 +84,7 @@ def clone_module(module: Module) -> Module:
 
 
 def _define(value: Value, values: dict[Value, Value], renaming: Renaming) -> Value:
-    values[value] = Value(renaming.type(value.type), value.name)
+    values[value] = Value(renaming.type(value.type), value.name, value.lent)
     return values[value]
 
 

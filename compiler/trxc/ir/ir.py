@@ -24,10 +24,15 @@ Attribute: TypeAlias = "int | float | bool | str | None | Dim | DType | tuple[At
 
 @dataclass(eq=False)
 class Value:
-    """The result of an op or an argument of a region. `name` is what the user called it, if anything."""
+    """The result of an op or an argument of a region. `name` is what the user called it, if anything.
+
+    `lent`: the name is not one of the layer that the value stands in, but of a layer that is written out in it, whose
+    input the value is.
+    """
 
     type: TensorType
     name: str | None = None
+    lent: bool = False
 
     def __repr__(self) -> str:
         return f"<{self.name or 'value'}: {self.type}>"

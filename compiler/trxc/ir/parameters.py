@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..dims import Dim, dim
 from .ir import Function, Module, Parameter, Path
-from .walk import SLICED, Placed, callee, placed_ops, repeat_count
+from .walk import SLICED, Placed, callee, placed_ops, stack_count
 
 READS = frozenset({"parameter", "state", "set_state"})
 
@@ -143,7 +143,7 @@ def own_parameters(function: Function) -> Iterator[Found]:
         if placed.op.kind in READS:
             reads.setdefault(placed.path, {})[placed.loops] = None
         elif placed.op.kind == SLICED:
-            loops.append((placed.path, repeat_count(placed.op)))
+            loops.append((placed.path, stack_count(placed.op)))
     for parameter in function.parameters.values():
         around = dict.fromkeys(loop for loop in loops if parameter.path[: len(loop[0])] == loop[0])
         for stack in reads.get(parameter.path, {tuple(around): None}):

@@ -60,16 +60,35 @@ def _placed(region: Region, root: Path, loops: tuple[tuple[Path, int], ...]) -> 
         if op.regions and "path" in op.attributes:
             inner = root + op.path()
         if op.kind == SLICED:
-            around = (*loops, (inner, repeat_count(op)))
+            around = (*loops, (inner, stack_count(op)))
         for nested in op.regions:
             yield from _placed(nested, inner, around)
 
 
 def repeat_count(op: Op) -> int:
     """The number of iterations of a `repeat`."""
-    count = op.attributes["count"]
-    assert isinstance(count, int)
-    return count
+    return _number(op, "count", 0)
+
+
+def stack_count(op: Op) -> int:
+    """The number of slices that the parameters below the path of a `repeat` have; it may use only some of them."""
+    return _number(op, "of", repeat_count(op))
+
+
+def first_slice(op: Op) -> int:
+    """The slice of the parameters that the first iteration of a `repeat` has."""
+    return _number(op, "first", 0)
+
+
+def collected_count(op: Op) -> int:
+    """How many results of a `repeat` are stacked over its iterations; they come after the carries."""
+    return _number(op, "collected", 0)
+
+
+def _number(op: Op, name: str, default: int) -> int:
+    value = op.attributes.get(name, default)
+    assert isinstance(value, int)
+    return value
 
 
 def definitions(region: Region) -> Iterator[Value]:

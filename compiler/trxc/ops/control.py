@@ -9,15 +9,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-
 from ..dims import Dim, dim
 from ..ir import Attribute, Module, Op, Region, Value
 from ..ir.binding import BindingError, bind_sizes
-from ..ir.walk import callee
-from ..types import INT, TensorType
-from .definition import Array, Environment, Instance, OpDefinition
-
+from ..ir.walk import callee, collected_count, first_slice, repeat_count, stack_count
+from ..types import INT, Axis, TensorType
+from .arrays import Array, np
+from .definition import Environment, Instance, OpDefinition
 
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "==": operator.eq,
@@ -194,7 +192,9 @@ class Call(ControlOp):
 class Repeat(ControlOp):
     """`repeat(carries) {count, path} do (carries) {…}`: a region *count* times, each with a slice of the parameters.
 
-    Iteration *i* has slice *i* of the arrays below `path`; what it yields are the carries of the next.
+    Iteration *i* has slice *i* of the arrays below `path`; what it yields are the carries of the next. With `first` and
+    `of`, a part of a longer loop: iteration *i* has slice *first + i* of *of*. With `collected`, the region yields so
+    many values after the carries, which are results stacked along a new first axis.
     """
 
     name = "repeat"
@@ -205,11 +205,17 @@ class Repeat(ControlOp):
         yield from _path(op)
         if not _is_count(op.attributes.get("count")):
             yield "`count` is no int above 0"
+            return
+        if not _is_part(op):
+            yield "`first`, `of` and `collected` must be ints not below 0, and the part inside of the whole"
+            return
         carries = _types(op.operands)
         for region in op.regions:
+            kept = max(len(region.results) - collected_count(op), 0)
+            stacked = [_stacked(value.type, repeat_count(op)) for value in region.results[kept:]]
             yield from _agree("argument", _types(region.arguments), "the operands", carries)
-            yield from _agree("yielded value", _types(region.results), "the operands", carries)
-        yield from _agree("result", _types(op.results), "the operands", carries)
+            yield from _agree("yielded value", _types(region.results[:kept]), "the operands", carries)
+            yield from _agree("result", _types(op.results), "what the region yields", carries + stacked)
 
 
 class Recur(ControlOp):
@@ -275,6 +281,34 @@ class Cond(ControlOp):
             yield from _agree("yielded value", _types(region.results), "the results", _types(op.results))
 
 
+class Extern(ControlOp):
+    """`extern(inputs) {target, keywords}`: a Python function, `module:function`, on arrays.
+
+    What it gives is what the layer's declaration says; nothing here can check that.
+    """
+
+    name = "extern"
+
+    def problems(self, op: Op, module: Module) -> Iterator[str]:
+        """At least one result; `target` is a text, `keywords` are pairs of a name and a plain value."""
+        yield from _form(op, regions=0)
+        if not op.results:
+            yield "it has no result"
+        if not isinstance(op.attributes.get("target"), str):
+            yield "`target` is no text"
+        pairs = op.attributes.get("keywords")
+        if not isinstance(pairs, tuple) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+            yield "`keywords` are no pairs"
+
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> tuple[Array, ...]:
+        """Nothing: the interpreter runs no Python of the user's.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(f"`{use.attributes.text('target')}` is Python code, which is not run here")
+
+
 def _form(op: Op, *, operands: int | None = None, results: int | None = None, regions: int) -> Iterator[str]:
     expected = (("operands", operands, op.operands), ("results", results, op.results), ("regions", regions, op.regions))
     for what, wanted, given in expected:
@@ -290,6 +324,17 @@ def _path(op: Op) -> Iterator[str]:
 
 def _is_count(value: Attribute) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_part(op: Op) -> bool:
+    numbers = [op.attributes.get(name, 0) for name in ("first", "of", "collected")]
+    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in numbers):
+        return False
+    return first_slice(op) + repeat_count(op) <= stack_count(op)
+
+
+def _stacked(type_: TensorType, count: int) -> TensorType:
+    return type_.with_axes((Axis(dim(count)), *type_.axes))
 
 
 def _types(values: Sequence[Value]) -> list[TensorType]:
@@ -322,6 +367,7 @@ CONTROL: dict[str, ControlOp] = {
         Repeat(),
         Recur(),
         Cond(),
+        Extern(),
     )
 }
 """The control ops by name. They are not in the table of ops, whose entries users can call and tests can try alone."""

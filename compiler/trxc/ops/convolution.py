@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim, dim, product
 from ..types import Axis, DType, TensorType, promote
-from .definition import (
-    Array,
-    Environment,
-    Example,
-    Instance,
-    OpDefinition,
-    Operand,
-    Sample,
-    Scope,
-    Setting,
-    TypeFault,
-)
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .windows import SPATIAL, Windows, pairs_text, per_axis, read_padding, sizes_text, spatial_axes, whole_numbers
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim, dim
 from ..types import FLOAT, Axis, TensorType
-from .definition import Array, Environment, Example, Instance, OpDefinition, Scope, Setting
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Scope, Setting
 
 
 class Full(OpDefinition):

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from ..types import DType, TensorType
-from .definition import (
-    Array,
-    Environment,
-    Example,
-    Instance,
-    NumpyFunction,
-    OpDefinition,
-    Operand,
-    OperandKind,
-    Sample,
-    Scope,
-    Setting,
-)
+from .arrays import Array, Reference, np, numpy_function
+from .definition import Environment, Example, Instance, OpDefinition, Operand, OperandKind, Sample, Scope, Setting
 from .reductions import check_axes, dtype_text, same_dtype, total_dtype
 
 
@@ -30,7 +17,7 @@ class Cumulative(OpDefinition):
         self,
         name: str,
         text: str,
-        function: NumpyFunction,
+        function: Reference,
         samples: Sequence[Sample],
         *,
         doc: str,
@@ -54,7 +41,7 @@ class Cumulative(OpDefinition):
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """The NumPy function."""
-        return np.asarray(self.function(operands[0], axis=use.attributes.axis("over")))
+        return np.asarray(numpy_function(self.function)(operands[0], axis=use.attributes.axis("over")))
 
 
 MATRIX = Sample((3, 4), distinct=True)
@@ -64,19 +51,19 @@ LOGICAL = Sample((3, 4), "bool")
 
 OPS: tuple[OpDefinition, ...] = (
     Cumulative(
-        "cumsum", "jnp.cumsum", np.cumsum, [MATRIX, WHOLE, LOGICAL],
+        "cumsum", "jnp.cumsum", "cumsum", [MATRIX, WHOLE, LOGICAL],
         doc="The sum of all elements along the axis `over` up to each.", kind="any", gives=total_dtype,
     ),
     Cumulative(
-        "cumprod", "jnp.cumprod", np.cumprod, [NONZERO, WHOLE],
+        "cumprod", "jnp.cumprod", "cumprod", [NONZERO, WHOLE],
         doc="The product of all elements along the axis `over` up to each.", gives=total_dtype,
     ),
     Cumulative(
-        "cummax", "jax.lax.cummax", np.maximum.accumulate, [MATRIX, WHOLE],
+        "cummax", "jax.lax.cummax", "maximum.accumulate", [MATRIX, WHOLE],
         doc="The largest element along the axis `over` up to each.",
     ),
     Cumulative(
-        "cummin", "jax.lax.cummin", np.minimum.accumulate, [MATRIX, WHOLE],
+        "cummin", "jax.lax.cummin", "minimum.accumulate", [MATRIX, WHOLE],
         doc="The smallest element along the axis `over` up to each.",
     ),
 )  # fmt: skip

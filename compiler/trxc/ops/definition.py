@@ -7,18 +7,14 @@ and is the oracle of every test. ``example`` is checked against all of them by o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ..dims import Dim, DimError, Facts, dim
 from ..ir import Attribute
 from ..types import Axis, DType, TensorType
-
-Array: TypeAlias = NDArray[Any]
+from .arrays import Array, np
 
 OperandKind = Literal["any", "number", "float", "int", "bool"]
 AttributeKind = Literal[
@@ -285,9 +281,6 @@ class OpDefinition:
     def operand_slots(self) -> tuple[Operand, ...]:
         """The slots that are tensors."""
         return tuple(slot for slot in self.slots if isinstance(slot, Operand))
-
-
-NumpyFunction: TypeAlias = Callable[..., Any]
 
 
 def broadcast_axes(types: Sequence[TensorType]) -> tuple[Axis, ...]:

@@ -8,18 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim
 from ..types import BOOL, DType, TensorType, promote
+from .arrays import Array, Reference, np, numpy_function
 from .definition import (
-    Array,
     Environment,
     Example,
     Instance,
-    NumpyFunction,
-    Operand,
     OpDefinition,
+    Operand,
     OperandKind,
     Sample,
     Scope,
@@ -38,7 +35,7 @@ class Elementwise(OpDefinition):
         self,
         name: str,
         text: str,
-        function: NumpyFunction,
+        function: Reference,
         samples: Sequence[Sample],
         *,
         doc: str,
@@ -70,7 +67,7 @@ class Elementwise(OpDefinition):
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """The NumPy function."""
-        return np.asarray(self.function(*operands))
+        return np.asarray(numpy_function(self.function)(*operands))
 
 
 ANYWHERE = Sample((2, 3))
@@ -81,7 +78,16 @@ LOGICAL = Sample((2, 3), "bool")
 WHOLE = Sample((2, 3), "int", -4, 5)
 WHOLE_ROW = Sample((3,), "int", 1, 5)
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
+def _erf(x: Array) -> Array:
+    return np.vectorize(math.erf, otypes=[np.float64])(x)
+
+
+def _rsqrt(x: Array) -> Array:
+    return 1 / np.sqrt(x)
+
+
+def _softplus(x: Array) -> Array:
+    return np.logaddexp(x, 0)
 
 
 def _sigmoid(x: Array) -> Array:
@@ -89,52 +95,50 @@ def _sigmoid(x: Array) -> Array:
 
 
 FUNCTIONS = (
-    Elementwise("exp", "jnp.exp({0})", np.exp, [ANYWHERE], doc="e to the power of `x`.", cost=4),
-    Elementwise("log", "jnp.log({0})", np.log, [POSITIVE], doc="The natural logarithm.", cost=4),
-    Elementwise("log1p", "jnp.log1p({0})", np.log1p, [POSITIVE], doc="log(1 + x), exact near 0.", cost=4),
-    Elementwise("expm1", "jnp.expm1({0})", np.expm1, [ANYWHERE], doc="exp(x) - 1, exact near 0.", cost=4),
-    Elementwise("tanh", "jnp.tanh({0})", np.tanh, [ANYWHERE], doc="The hyperbolic tangent.", cost=6),
+    Elementwise("exp", "jnp.exp({0})", "exp", [ANYWHERE], doc="e to the power of `x`.", cost=4),
+    Elementwise("log", "jnp.log({0})", "log", [POSITIVE], doc="The natural logarithm.", cost=4),
+    Elementwise("log1p", "jnp.log1p({0})", "log1p", [POSITIVE], doc="log(1 + x), exact near 0.", cost=4),
+    Elementwise("expm1", "jnp.expm1({0})", "expm1", [ANYWHERE], doc="exp(x) - 1, exact near 0.", cost=4),
+    Elementwise("tanh", "jnp.tanh({0})", "tanh", [ANYWHERE], doc="The hyperbolic tangent.", cost=6),
     Elementwise("sigmoid", "jax.nn.sigmoid({0})", _sigmoid, [ANYWHERE], doc="1 / (1 + exp(-x)).", cost=5),
     Elementwise("erf", "jax.lax.erf({0})", _erf, [ANYWHERE], doc="The error function.", cost=8),
-    Elementwise("sin", "jnp.sin({0})", np.sin, [ANYWHERE], doc="The sine of an angle in radians.", cost=4),
-    Elementwise("cos", "jnp.cos({0})", np.cos, [ANYWHERE], doc="The cosine of an angle in radians.", cost=4),
-    Elementwise("sqrt", "jnp.sqrt({0})", np.sqrt, [POSITIVE], doc="The square root.", cost=2),
-    Elementwise("rsqrt", "jax.lax.rsqrt({0})", lambda x: 1 / np.sqrt(x), [POSITIVE], doc="1 / sqrt(x).", cost=2),
-    Elementwise("abs", "jnp.abs({0})", np.abs, [AWAY_FROM_ZERO], doc="The absolute value.", kind="number"),
-    Elementwise("sign", "jnp.sign({0})", np.sign, [AWAY_FROM_ZERO], doc="-1, 0 or 1.", kind="number"),
-    Elementwise("negate", "-{0}", np.negative, [ANYWHERE], doc="`-x`.", kind="number"),
-    Elementwise("floor", "jnp.floor({0})", np.floor, [AWAY_FROM_ZERO], doc="The integer below."),
-    Elementwise("ceil", "jnp.ceil({0})", np.ceil, [AWAY_FROM_ZERO], doc="The integer above."),
-    Elementwise("round", "jnp.round({0})", np.round, [AWAY_FROM_ZERO], doc="The nearest integer, halves to even."),
-    Elementwise(
-        "softplus", "jax.nn.softplus({0})", lambda x: np.logaddexp(x, 0), [ANYWHERE], doc="log(1 + exp(x)).", cost=8
-    ),
+    Elementwise("sin", "jnp.sin({0})", "sin", [ANYWHERE], doc="The sine of an angle in radians.", cost=4),
+    Elementwise("cos", "jnp.cos({0})", "cos", [ANYWHERE], doc="The cosine of an angle in radians.", cost=4),
+    Elementwise("sqrt", "jnp.sqrt({0})", "sqrt", [POSITIVE], doc="The square root.", cost=2),
+    Elementwise("rsqrt", "jax.lax.rsqrt({0})", _rsqrt, [POSITIVE], doc="1 / sqrt(x).", cost=2),
+    Elementwise("abs", "jnp.abs({0})", "abs", [AWAY_FROM_ZERO], doc="The absolute value.", kind="number"),
+    Elementwise("sign", "jnp.sign({0})", "sign", [AWAY_FROM_ZERO], doc="-1, 0 or 1.", kind="number"),
+    Elementwise("negate", "-{0}", "negative", [ANYWHERE], doc="`-x`.", kind="number"),
+    Elementwise("floor", "jnp.floor({0})", "floor", [AWAY_FROM_ZERO], doc="The integer below."),
+    Elementwise("ceil", "jnp.ceil({0})", "ceil", [AWAY_FROM_ZERO], doc="The integer above."),
+    Elementwise("round", "jnp.round({0})", "round", [AWAY_FROM_ZERO], doc="The nearest integer, halves to even."),
+    Elementwise("softplus", "jax.nn.softplus({0})", _softplus, [ANYWHERE], doc="log(1 + exp(x)).", cost=8),
 )
 
 ARITHMETIC = (
-    Elementwise("add", "{0} + {1}", np.add, [ANYWHERE, ROW], doc="`x + y`.", kind="number"),
-    Elementwise("subtract", "{0} - {1}", np.subtract, [ANYWHERE, ROW], doc="`x - y`.", kind="number"),
-    Elementwise("multiply", "{0} * {1}", np.multiply, [ANYWHERE, ROW], doc="`x * y`.", kind="number"),
-    Elementwise("divide", "{0} / {1}", np.divide, [ANYWHERE, ROW], doc="`x / y`, of floats."),
+    Elementwise("add", "{0} + {1}", "add", [ANYWHERE, ROW], doc="`x + y`.", kind="number"),
+    Elementwise("subtract", "{0} - {1}", "subtract", [ANYWHERE, ROW], doc="`x - y`.", kind="number"),
+    Elementwise("multiply", "{0} * {1}", "multiply", [ANYWHERE, ROW], doc="`x * y`.", kind="number"),
+    Elementwise("divide", "{0} / {1}", "divide", [ANYWHERE, ROW], doc="`x / y`, of floats."),
     Elementwise(
-        "floor_divide", "{0} // {1}", np.floor_divide, [WHOLE, WHOLE_ROW],
+        "floor_divide", "{0} // {1}", "floor_divide", [WHOLE, WHOLE_ROW],
         doc="`x // y`, rounded down.", kind="number", differentiable=False,
     ),
     Elementwise(
-        "remainder", "{0} % {1}", np.mod, [WHOLE, WHOLE_ROW],
+        "remainder", "{0} % {1}", "mod", [WHOLE, WHOLE_ROW],
         doc="`x % y`, with the sign of `y`.", kind="number", differentiable=False,
     ),
-    Elementwise("power", "{0} ** {1}", np.power, [POSITIVE, ROW], doc="`x ^ y`.", kind="number", cost=8),
+    Elementwise("power", "{0} ** {1}", "power", [POSITIVE, ROW], doc="`x ^ y`.", kind="number", cost=8),
     Elementwise(
-        "minimum", "jnp.minimum({0}, {1})", np.minimum, [AWAY_FROM_ZERO, ROW], doc="The smaller.", kind="number"
+        "minimum", "jnp.minimum({0}, {1})", "minimum", [AWAY_FROM_ZERO, ROW], doc="The smaller.", kind="number"
     ),
     Elementwise(
-        "maximum", "jnp.maximum({0}, {1})", np.maximum, [AWAY_FROM_ZERO, ROW], doc="The larger.", kind="number"
+        "maximum", "jnp.maximum({0}, {1})", "maximum", [AWAY_FROM_ZERO, ROW], doc="The larger.", kind="number"
     ),
 )  # fmt: skip
 
 
-def _comparison(name: str, symbol: str, function: NumpyFunction) -> Elementwise:
+def _comparison(name: str, symbol: str, function: Reference) -> Elementwise:
     return Elementwise(
         name, f"{{0}} {symbol} {{1}}", function, [WHOLE, WHOLE_ROW],
         doc=f"`x {symbol} y`.", kind="any", gives=BOOL, differentiable=False,
@@ -142,25 +146,25 @@ def _comparison(name: str, symbol: str, function: NumpyFunction) -> Elementwise:
 
 
 COMPARISONS = (
-    _comparison("equal", "==", np.equal),
-    _comparison("not_equal", "!=", np.not_equal),
-    _comparison("less", "<", np.less),
-    _comparison("less_equal", "<=", np.less_equal),
-    _comparison("greater", ">", np.greater),
-    _comparison("greater_equal", ">=", np.greater_equal),
+    _comparison("equal", "==", "equal"),
+    _comparison("not_equal", "!=", "not_equal"),
+    _comparison("less", "<", "less"),
+    _comparison("less_equal", "<=", "less_equal"),
+    _comparison("greater", ">", "greater"),
+    _comparison("greater_equal", ">=", "greater_equal"),
 )
 
 LOGIC = (
     Elementwise(
-        "logical_and", "{0} & {1}", np.logical_and, [LOGICAL, LOGICAL],
+        "logical_and", "{0} & {1}", "logical_and", [LOGICAL, LOGICAL],
         doc="`x and y`.", kind="bool", gives=BOOL, differentiable=False,
     ),
     Elementwise(
-        "logical_or", "{0} | {1}", np.logical_or, [LOGICAL, LOGICAL],
+        "logical_or", "{0} | {1}", "logical_or", [LOGICAL, LOGICAL],
         doc="`x or y`.", kind="bool", gives=BOOL, differentiable=False,
     ),
     Elementwise(
-        "logical_not", "~{0}", np.logical_not, [LOGICAL],
+        "logical_not", "~{0}", "logical_not", [LOGICAL],
         doc="`not x`.", kind="bool", gives=BOOL, differentiable=False,
     ),
 )  # fmt: skip

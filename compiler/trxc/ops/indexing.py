@@ -8,22 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim, dim
 from ..types import FLOAT, INT, Axis, TensorType, axis, promote
-from .definition import (
-    Array,
-    Environment,
-    Example,
-    Instance,
-    OpDefinition,
-    Operand,
-    Sample,
-    Scope,
-    Setting,
-    TypeFault,
-)
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .movement import Movement, axis_number, demand_inside, differ
 
 

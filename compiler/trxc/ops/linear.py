@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim, dim, product
 from ..types import Axis, TensorType, promote
+from .arrays import Array, NumpyFunction, np
 from .contraction import ELLIPSIS, MatrixProduct, expand_pattern, find_product, line_up, parse_pattern
 from .definition import (
-    Array,
     Environment,
     Example,
     Instance,
-    NumpyFunction,
     OpDefinition,
     Operand,
     Sample,

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from ..dims import Dim, dim, product
 from ..types import Axis, TensorType, axis
-from .definition import Array, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .movement import Movement, factor, named, reshape_text, shape_text, sized
 from .pattern_text import ELLIPSIS, Group, Pattern, PatternFault, Term, parse_pattern
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim, product
 from ..types import TensorType
-from .definition import Array, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting
 from .windows import Windows, per_axis, read_padding, sizes_text, spatial_axes
 
 

@@ -8,22 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import dim
 from ..types import BOOL, FLOAT, INT, TensorType
-from .definition import (
-    Array,
-    Environment,
-    Example,
-    Instance,
-    OpDefinition,
-    Operand,
-    Sample,
-    Scope,
-    Setting,
-    TypeFault,
-)
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .reductions import check_axes
 from .windows import sizes_text
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from ..dims import Dim
 from ..types import FLOAT, INT, Axis, DType, TensorType, axis
+from .arrays import Array, Reference, np, numpy_function
 from .definition import (
-    Array,
     Attributes,
     Environment,
     Example,
     Instance,
-    NumpyFunction,
     OpDefinition,
     Operand,
     OperandKind,
@@ -92,7 +89,7 @@ class Reduction(OpDefinition):
         self,
         name: str,
         text: str,
-        function: NumpyFunction,
+        function: Reference,
         samples: Sequence[Sample],
         *,
         doc: str,
@@ -130,7 +127,7 @@ class Reduction(OpDefinition):
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """The NumPy function."""
         keep = use.attributes.flag("keep")
-        return np.asarray(self.function(operands[0], axis=use.attributes.axes("over"), keepdims=keep))
+        return np.asarray(numpy_function(self.function)(operands[0], axis=use.attributes.axes("over"), keepdims=keep))
 
 
 def _logsumexp(x: Array, axis: tuple[int, ...], keepdims: bool) -> Array:
@@ -142,7 +139,7 @@ class ArgReduction(OpDefinition):
 
     differentiable = False
 
-    def __init__(self, name: str, function: NumpyFunction, *, doc: str) -> None:
+    def __init__(self, name: str, function: Reference, *, doc: str) -> None:
         self.name, self.function = name, function
         self.__doc__ = doc
         self.slots = (Operand("x", "number"), Setting("over", "axis"))
@@ -170,7 +167,7 @@ class ArgReduction(OpDefinition):
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """The NumPy function."""
-        return np.asarray(self.function(operands[0], axis=use.attributes.axis("over")))
+        return np.asarray(numpy_function(self.function)(operands[0], axis=use.attributes.axis("over")))
 
 
 MATRIX = Sample((3, 4), distinct=True)
@@ -180,22 +177,22 @@ LOGICAL = Sample((3, 4), "bool")
 
 REDUCTIONS = (
     Reduction(
-        "sum", "jnp.sum", np.sum, [MATRIX, WHOLE, LOGICAL],
+        "sum", "jnp.sum", "sum", [MATRIX, WHOLE, LOGICAL],
         doc="The sum over axes; of bools, how many are true.", kind="any", gives=total_dtype,
     ),
     Reduction(
-        "mean", "jnp.mean", np.mean, [MATRIX, WHOLE, LOGICAL],
+        "mean", "jnp.mean", "mean", [MATRIX, WHOLE, LOGICAL],
         doc="The mean over axes; of bools, the share that is true.", kind="any", gives=mean_dtype,
     ),
     Reduction(
-        "variance", "jnp.var", np.var, [MATRIX],
+        "variance", "jnp.var", "var", [MATRIX],
         doc="The mean squared distance from the mean (divides by n, not n - 1).", kind="float", cost=4,
     ),
-    Reduction("max", "jnp.max", np.max, [MATRIX, WHOLE], doc="The largest over axes."),
-    Reduction("min", "jnp.min", np.min, [MATRIX, WHOLE], doc="The smallest over axes."),
-    Reduction("prod", "jnp.prod", np.prod, [NONZERO, WHOLE], doc="The product over axes.", gives=total_dtype),
-    Reduction("any", "jnp.any", np.any, [LOGICAL], doc="Whether any holds.", kind="bool", differentiable=False),
-    Reduction("all", "jnp.all", np.all, [LOGICAL], doc="Whether all hold.", kind="bool", differentiable=False),
+    Reduction("max", "jnp.max", "max", [MATRIX, WHOLE], doc="The largest over axes."),
+    Reduction("min", "jnp.min", "min", [MATRIX, WHOLE], doc="The smallest over axes."),
+    Reduction("prod", "jnp.prod", "prod", [NONZERO, WHOLE], doc="The product over axes.", gives=total_dtype),
+    Reduction("any", "jnp.any", "any", [LOGICAL], doc="Whether any holds.", kind="bool", differentiable=False),
+    Reduction("all", "jnp.all", "all", [LOGICAL], doc="Whether all hold.", kind="bool", differentiable=False),
     Reduction(
         "logsumexp", "jax.nn.logsumexp", _logsumexp, [MATRIX],
         doc="log(sum(exp(x))) over axes, without overflow.", kind="float", cost=6,
@@ -204,6 +201,6 @@ REDUCTIONS = (
 
 OPS: tuple[OpDefinition, ...] = (
     *REDUCTIONS,
-    ArgReduction("argmax", np.argmax, doc="Where along the axis `over` the largest element is; the first of equals."),
-    ArgReduction("argmin", np.argmin, doc="Where along the axis `over` the smallest element is; the first of equals."),
+    ArgReduction("argmax", "argmax", doc="Where along the axis `over` the largest element is; the first of equals."),
+    ArgReduction("argmin", "argmin", doc="Where along the axis `over` the smallest element is; the first of equals."),
 )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim, dim, product
 from ..types import Axis, TensorType, axis
-from .definition import Array, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .movement import (
     Movement,
     agreed_axes,
@@ -139,8 +138,9 @@ class ExpandDims(Movement):
         return (x.with_axes((*x.axes[:at], axis(1), *x.axes[at:])),)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """`jnp.expand_dims`."""
-        return f"jnp.expand_dims({operands[0]}, {axis_number(self._place(use), use.operands[0].rank + 1)})"
+        """`x[:, None]`, `x[..., None]`."""
+        place, rank = self._place(use), use.operands[0].rank
+        return f"{operands[0]}[{'..., ' if place == rank and rank > 1 else ':, ' * place}None]"
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """`np.expand_dims`."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from ..dims import Dim
 from ..types import TensorType
-from .definition import Array, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting
+from .arrays import Array, np
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting
 from .reductions import check_axes
 
 SCORES = Sample((2, 3, 4), low=-3.0, high=3.0)

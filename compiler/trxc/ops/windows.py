@@ -12,12 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from ..dims import Dim, dim
 from ..ir import Attribute
 from ..types import Axis, TensorType
-from .definition import Array, Instance, Scope, TypeFault
+from .arrays import Array, np
+from .definition import Instance, Scope, TypeFault
 
 Pair: TypeAlias = tuple[Dim, Dim]
 Padding: TypeAlias = str | tuple[Pair, ...]

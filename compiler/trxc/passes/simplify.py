@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..ir import Attribute, Module, Op, Region, Value
-from ..ir.walk import count_uses, replace
+from ..ir.walk import call_order, callee, count_uses, replace
 from ..ops import OPS
 from .base import Pass
 
@@ -38,12 +38,12 @@ class Simplify(Pass):
 
     def run(self, module: Module) -> None:
         """Simplifies every function."""
+        kept = _writers(module)
         for function in module.functions.values():
-            while _neutral(function.body) | _common(function.body, {}) | _dead(function.body):
+            while _neutral(function.body) | _common(function.body, {}) | _dead(function.body, kept):
                 pass
-            outputs = [v for v in function.body.results if v.name is None]
-            for value, name in zip(outputs, function.output_names, strict=False):
-                value.name = name if name != "output" else None
+            for value, name in zip(function.body.results, function.output_names, strict=False):
+                value.name = value.name or (name if name != "output" else None)
 
 
 # ------------------------------------------------------------------ neutral
@@ -144,7 +144,17 @@ def _typed(value: Attribute) -> str:
 # --------------------------------------------------------------------- dead
 
 
-def _dead(body: Region) -> bool:
+def _writers(module: Module) -> frozenset[str]:
+    """The functions whose calls matter though nobody uses their results: they, or what they call, keep something."""
+    found: set[str] = set()
+    for name in call_order(module):
+        ops = module.functions[name].body.walk()
+        if any(op.kind in KEPT or (op.kind == "call" and callee(op) in found) for op in ops):
+            found.add(name)
+    return frozenset(found)
+
+
+def _dead(body: Region, writers: frozenset[str]) -> bool:
     """Removes ops whose results nobody uses, from the last to the first."""
     uses = count_uses(body)
     before = sum(1 for _ in body.walk())
@@ -152,7 +162,7 @@ def _dead(body: Region) -> bool:
     def sweep(region: Region) -> None:
         kept: list[Op] = []
         for op in reversed(region.ops):
-            wanted = any(uses[v] for v in op.results) or op.kind in KEPT or _writes(op)
+            wanted = any(uses[v] for v in op.results) or _writes(op, writers)
             if wanted:
                 kept.append(op)
                 for inner in op.regions:
@@ -170,8 +180,8 @@ def _held(region: Region) -> list[Value]:
     return [*region.results, *(v for op in region.walk() for v in [*op.operands, *(r for g in op.regions for r in g.results)])]
 
 
-def _writes(op: Op) -> bool:
-    """Whether something inside may change a state: a call in training, or a loop with one."""
-    if op.kind == "call":
-        return str(op.attributes["callee"]).endswith("_train")
-    return any(inner.kind in KEPT or _writes(inner) for region in op.regions for inner in region.walk())
+def _writes(op: Op, writers: frozenset[str]) -> bool:
+    """Whether an op, or something inside it, is kept for what it does."""
+    if op.kind in KEPT or (op.kind == "call" and callee(op) in writers):
+        return True
+    return any(_writes(inner, writers) for region in op.regions for inner in region.ops)

@@ -196,6 +196,10 @@ class Library:
                     self._prelude.update(dict.fromkeys(self.standard(module).public_names(), module))
         return self._prelude
 
+    def is_standard(self, source: Source) -> bool:
+        """Whether a text is one of the library's own."""
+        return any(unit.source is source for unit in self._standard.values())
+
     # ----------------------------------------------------------- answering
 
     def lookup(self, unit: Unit, name: str) -> ItemRef | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, cast
 
 import click
@@ -55,7 +54,7 @@ def _head(node: ast.Node) -> str:
 
 
 def _fields(node: ast.Node) -> list[tuple[str, Any]]:
-    values = [(field.name, getattr(node, field.name)) for field in dataclasses.fields(node)]
+    values = [(name, getattr(node, name)) for name in node.__match_args__]
     return [(name, value) for name, value in values if not isinstance(value, Span) and value != ()]
 
 

@@ -1,0 +1,224 @@
+"""Recipes: a train or evaluate record with the model, the data and the mesh that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..diagnostics import Diagnostics
+from ..dims import dim
+from ..ir import Function, Module
+from ..plan.sharding import names_in, uneven
+from ..resolve import ItemRef, nearest
+from ..source import Span
+from ..syntax import ast
+from ..types import Axis
+from .body import Requirement, Session
+from .faults import Fault
+from .pipeline import DataFields, data_fields
+from .records import Best, MeshSpec, RecordValues, read_mesh, read_record, record_body
+from .subject import Checked, Elaborated, Roots, Subject, collect, find_subject
+from .training import Batch, bind_batch, loss_function, metric_functions
+from .values import CValue, whole
+
+
+class Recipe:
+    """A train record with all that it names."""
+
+    def __init__(self, checked: Checked, ref: ItemRef, models: Mapping[str, Subject]) -> None:
+        self.checked, self.ref, self.models = checked, ref, models
+        self.session = checked.session()
+        assert isinstance(ref.item, ast.Record)
+        self.span = ref.item.name.span
+
+    def elaborate(self) -> Elaborated | None:
+        """The recipe's module and records; None where something is wrong."""
+        steps = self._steps()
+        variables: dict[str, CValue] = {} if steps is None else {"total_steps": whole(steps)}
+        train = read_record(self.session, self.ref, variables)
+        self._check_amounts(train)
+        model = find_subject(self.checked, self.ref, self.models)
+        data, fields = _read_data(self.session, train)
+        roots = model.roots() if model else None
+        if data is not None:
+            _check_split(self.session, train.nested("evaluate"), data, train.spans.get("evaluate"))
+        mesh_ref = train.values.get("mesh")
+        mesh = read_mesh(self.session, mesh_ref) if isinstance(mesh_ref, ItemRef) else None
+        if model is None or roots is None or fields is None:
+            return None
+        result = self._functions(model, roots, fields, train)
+        if result is None:
+            return None
+        result.data, result.fields, result.total_steps, result.mesh = data, fields, steps, mesh
+        self._check_best(train, result)
+        if mesh is not None:
+            _check_mesh(self.session, mesh, result, train)
+        result.generate = self._generate(model)
+        _check_requirements(self.session, self.ref.name, result.requirements, result.batch)
+        return None if self.checked.diagnostics.failed else result
+
+    def _steps(self) -> int | None:
+        """How many steps it trains, if the record says so in steps: schedules end with them."""
+        quiet = Session(self.checked.library, Diagnostics(), overrides=self.checked.overrides)
+        return read_record(quiet, self.ref, {"total_steps": whole(1)}).integer("steps")
+
+    def _check_amounts(self, train: RecordValues) -> None:
+        spans = train.spans
+        if "steps" not in spans and "epochs" not in spans:
+            message = f"`{self.ref.name}` does not say how long it trains"
+            help_ = "`steps = 1_000` or `epochs = 10` says so"
+            self.session.report(Fault("TRX0503", message, self.span, helps=[help_]))
+        if "steps" in spans and "epochs" in spans:
+            labels = [(spans["steps"], "first here")]
+            self.session.report(Fault("TRX0502", "both `steps` and `epochs` are given", spans["epochs"], labels=labels))
+        batch, parts = train.integer("batch"), train.integer("accumulate")
+        if batch is not None and parts is not None and batch % parts:
+            message = f"a batch of {batch} cannot be worked through in {parts} equal parts"
+            self.session.report(Fault("TRX0506", message, spans["accumulate"]))
+
+    def _functions(self, model: Subject, roots: Roots, fields: DataFields, train: RecordValues) -> Elaborated | None:
+        apply, learned, serve, learn = roots
+        loss = train.expression("loss")
+        body = record_body(self.session, self.ref)
+        batch = bind_batch(self.session, apply, fields, self.span)
+        if loss is None or batch is None:
+            return None
+        loss_body = loss_function(learn, learned, batch, loss, body)
+        found = metric_functions(serve, apply, batch, loss, train.expressions("metrics"), body, self.span)
+        if loss_body is None or found is None:
+            return None
+        measure, summarize = found
+        functions = [apply.function, learned.function, loss_body, measure, summarize]
+        roles = dict(zip(("apply", "loss", "measure", "summarize"), [functions[0].name, *_names(functions[2:])], strict=True))
+        module = Module(self.ref.name, {f.name: f for f in functions}, roles)
+        collect(module, serve, learn)
+        metrics = tuple(n for n in summarize.output_names if n != "loss")
+        return Elaborated(
+            self.ref.name, model.ref.name, module, (apply.function.name, learned.function.name), serve.requirements,
+            train, batch=batch, metrics=metrics,
+        )  # fmt: skip
+
+    def _check_best(self, train: RecordValues, result: Elaborated) -> None:
+        """The metric that chooses a checkpoint must be there."""
+        best = (train.nested("evaluate") or {}).get("best")
+        known = ["loss", *result.metrics]
+        if isinstance(best, Best) and best.metric not in known:
+            helps = nearest(best.metric, known) or (f"metrics: {', '.join(known)}",)
+            self.session.report(Fault("TRX0504", f"there is no metric `{best.metric}`", best.span, helps=helps))
+
+    def _generate(self, model: Subject) -> RecordValues | None:
+        """The generate record for the same model, if the file has one."""
+        for ref in self.checked.unit.items.values():
+            record = ref.item
+            if isinstance(record, ast.Record) and record.kind == "generate":
+                subject = record.subject.name if record.subject else model.ref.name
+                if subject == model.ref.name:
+                    quiet = Session(self.checked.library, Diagnostics(), overrides=self.checked.overrides)
+                    return read_record(quiet, ref)
+        return None
+
+
+def check_evaluation(checked: Checked, ref: ItemRef, models: Mapping[str, Subject]) -> None:
+    """Checks an evaluate record: its data fit the model, and its metrics are numbers of both."""
+    session = checked.session()
+    record = read_record(session, ref)
+    model = find_subject(checked, ref, models)
+    data, fields = _read_data(session, record)
+    roots = model.roots() if model else None
+    if data is not None:
+        _check_split(session, record.values, data, record.spans.get("split") or ref.name_span)
+    if roots is None or fields is None:
+        return
+    apply, _, serve, _ = roots
+    batch = bind_batch(session, apply, fields, ref.name_span)
+    if batch is None:
+        return
+    metrics = record.expressions("metrics")
+    metric_functions(serve, apply, batch, None, metrics, record_body(session, ref), ref.name_span)
+    _check_requirements(session, ref.name, serve.requirements, batch)
+
+
+def _names(functions: list[Function]) -> list[str]:
+    return [function.name for function in functions]
+
+
+def _read_data(session: Session, record: RecordValues) -> tuple[RecordValues | None, DataFields | None]:
+    """The data record that a recipe names and the fields of its examples, where they are known to be right."""
+    ref = record.values.get("data")
+    if not isinstance(ref, ItemRef):
+        return None, None
+    data = read_record(session, ref)
+    return data, data_fields(session, data)
+
+
+def _check_split(session: Session, values: Mapping[str, object] | None, data: RecordValues, span: Span | None) -> None:
+    """The split that a recipe names must be there."""
+    shares = data.nested("split")
+    if values is None or span is None or (shares is None and "split" in data.spans):
+        return
+    name = values.get("split")
+    wanted = name.name if isinstance(name, ast.Ident) else str(name)
+    known = list(shares) if shares is not None else ["train"]
+    if wanted not in known:
+        place = name.span if isinstance(name, ast.Ident) else span
+        helps = nearest(wanted, known) or (f"`split {{ train = 0.9, {wanted} = 0.1 }}` in the data makes one",)
+        session.report(Fault("TRX0504", f"the data have no split `{wanted}`", place, helps=helps))
+
+
+def _check_mesh(session: Session, mesh: MeshSpec, result: Elaborated, train: RecordValues) -> None:
+    """The rules of a mesh must name dims; what its axes do not divide is left whole, with a warning."""
+    values = _all_axes(result.module)
+    names = names_in(values)
+    for name, span in mesh.rule_spans.items():
+        if name not in names:
+            fault = Fault("TRX0513", f"no dim of the program is called `{name}`", span, helps=nearest(name, names))
+            session.report(fault)
+    batch, parts = train.integer("batch"), train.integer("accumulate")
+    if batch is not None and parts is not None and result.batch is not None:
+        values.append((Axis(dim(batch // parts), result.batch.leading.name),))
+    for problem in list(uneven(values, tuple(mesh.rules.items()), mesh.axes)):
+        over = " × ".join(f"`{a}`" for a in problem.axes)
+        message = f"dim `{problem.dim}` is {problem.size}, which {problem.parts} devices of {over} do not divide"
+        up = -(-problem.size // problem.parts) * problem.parts
+        help_ = f"a size of {up} would be split; the rule is left out, and every device has `{problem.dim}` whole"
+        session.warn("TRX0514", message, mesh.rule_spans[problem.dim], helps=(help_,))
+        mesh.rules.pop(problem.dim, None)
+
+
+def _check_requirements(session: Session, name: str, requirements: list[Requirement], batch: Batch | None) -> None:
+    """Conditions on sizes, with the sizes that the data have."""
+    if batch is None:
+        return
+    sizes = {symbol: dim(size) for symbol, size in batch.known.items()}
+    for need in requirements:
+        difference = (need.left.substitute(sizes) - need.right.substitute(sizes)).value
+        if difference is not None and not _holds(need.operator, difference):
+            known = ", ".join(f"`{n}` is {s}" for n, s in batch.known.items())
+            message = f"this does not hold with the data of `{name}`: {need.message}"
+            session.report(Fault("TRX0420", message, need.span, notes=[known]))
+
+
+def _holds(operator: str, difference: int) -> bool:
+    """Whether `left operator right` holds, by left - right."""
+    match operator:
+        case "==":
+            return difference == 0
+        case "!=":
+            return difference != 0
+        case "<":
+            return difference < 0
+        case "<=":
+            return difference <= 0
+        case ">":
+            return difference > 0
+        case _:
+            return difference >= 0
+
+
+def _all_axes(module: Module) -> list[tuple[Axis, ...]]:
+    found: list[tuple[Axis, ...]] = []
+    for function in module.functions.values():
+        found.extend(p.type.axes for p in function.parameters.values())
+        found.extend(v.type.axes for v in function.inputs)
+        for op in function.body.walk():
+            found.extend(v.type.axes for v in op.results)
+    return found

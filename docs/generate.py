@@ -1,0 +1,216 @@
+"""Writes the generated parts of the documentation: those between `<!-- generated: NAME -->` and `<!-- end -->`.
+
+    python docs/generate.py           # writes them
+    python docs/generate.py --check   # fails where one is out of date
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from trxc.diagnostics import Diagnostics
+from trxc.diagnostics.codes import CODES
+from trxc.dims import MAX_TERMS
+from trxc.elaborate import body, builtins, evaluate
+from trxc.elaborate.fields import RECORDS, FieldSpec
+from trxc.ops import FAMILIES, REQUIRED, OpDefinition, Operand
+from trxc.resolve import Library, library
+from trxc.syntax import ast, literals, recover
+from trxc.syntax.parse import MAX_CHAIN, MAX_CHARACTERS, MAX_NESTING
+from trxc.types import DType
+
+DOCS = Path(__file__).resolve().parent
+PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+# ------------------------------------------------------------------------------------------------- records
+
+KINDS = {
+    "int": "int", "float": "number", "flag": "`true` or `false`", "text": "string", "tensor": "expression",
+    "tensors": "record of expressions", "optimizer": "optimizer", "source": "source",
+    "pipeline": "tokenizer and transforms", "sampler": "sampler", "tokenizer": "tokenizer", "shares": "record",
+    "types": "record of types", "fields": "record", "best": "`min(…)` or `max(…)`", "patterns": "list of strings",
+    "paths": "list of strings", "name": "name",
+}  # fmt: skip
+
+
+def records() -> Iterator[str]:
+    """A table for each kind of record, then one for each record within it."""
+    for kind, specs in RECORDS.items():
+        yield from _table(f"`{kind}`", specs)
+        for spec in specs:
+            if spec.fields:
+                yield from _table(f"`{spec.name}` within `{kind}`", spec.fields)
+
+
+def _table(title: str, specs: tuple[FieldSpec, ...]) -> Iterator[str]:
+    yield from (f"#### {title}", "", "| field | is | default | for |", "|---|---|---|---|")
+    for spec in specs:
+        yield f"| `{spec.name}` | {_kind(spec)} | {_default(spec)} | {spec.doc} |"
+    yield ""
+
+
+def _kind(spec: FieldSpec) -> str:
+    if spec.kind == "record":
+        return f"name of a `{spec.choices[0]}` record"
+    if spec.kind == "word":
+        return ", ".join(f"`{choice}`" for choice in spec.choices)
+    return KINDS[spec.kind] + (", 0 or more" if spec.kind == "int" and spec.least == 0 else "")
+
+
+def _default(spec: FieldSpec) -> str:
+    return "**required**" if spec.required else "" if spec.default is None else f"`{_literal(spec.default)}`"
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "none" if value is None else str(value).lower()
+    return value.name if isinstance(value, DType) else str(value)
+
+
+# ----------------------------------------------------------------------------------------------------- ops
+
+TITLES = {
+    "creation": "Creation", "elementwise": "Elementwise", "reductions": "Reductions", "cumulative": "Cumulative",
+    "softmax": "Softmax", "linear": "Products", "convolution": "Convolutions", "pooling": "Pools", "shape": "Shapes",
+    "indexing": "Indexing", "ordering": "Order", "patterns": "Patterns", "random": "Randomness",
+}  # fmt: skip
+CALL = re.compile(r"(`[^`]+`(?:, `[^`]+`)*): (.*)", re.DOTALL)
+
+
+def ops() -> Iterator[str]:
+    """A list for each family of ops that a program can say."""
+    for family in FAMILIES:
+        public = [op for op in family if op.public]
+        if public:
+            module = type(public[0]).__module__.rpartition(".")[2]
+            yield from (f"#### {TITLES.get(module, module.capitalize())}", "", *map(_op, public), "")
+
+
+def _op(op: OpDefinition) -> str:
+    doc = " ".join((op.__doc__ or "").split())
+    called = CALL.fullmatch(doc)
+    if called and op.name in called[1]:
+        return f"- {called[1]}: {called[2]}"
+    slots = ", ".join(
+        slot.name if isinstance(slot, Operand) or slot.default is REQUIRED else f"{slot.name} = {_literal(slot.default)}"
+        for slot in op.slots
+    )
+    return f"- `{op.name}({slots})`: {doc}"
+
+
+# ------------------------------------------------------------------------------------------------- library
+
+
+def standard() -> Iterator[str]:
+    """A list for each module of the standard library, with what its doc comments say first."""
+    loaded = Library(Diagnostics())
+    for module in library.standard_modules():
+        unit = loaded.standard(module)
+        note = f" (`use std.{module} (…)`)" if module == "attention" else ""
+        yield from (f"#### `std.{module}`{note}", "", _first_paragraph(_head(unit.source.text)), "")
+        refs = (unit.own(name) for name in unit.names())
+        yield from (_item(ref.item) for ref in refs if ref is not None)
+        yield ""
+
+
+def _head(text: str) -> str:
+    """The comment that a file begins with."""
+    lines = text[: text.index("\n\n")].splitlines()
+    return "\n".join(line.lstrip("#").strip() for line in lines if line.startswith("#"))
+
+
+def _item(item: ast.Item) -> str:
+    assert isinstance(item, ast.Layer | ast.Fn | ast.Extern)
+    shown = ", ".join(" ".join(parameter.span.text.split()) for parameter in item.parameters)
+    call = f"{item.name.name}({shown})" if shown or not isinstance(item, ast.Layer) else item.name.name
+    kind = f"{item.kind.name} " if isinstance(item, ast.Extern) else ""
+    yields = f" → {', '.join(s.span.text for s in item.yields)}" if isinstance(item, ast.Extern) and item.yields else ""
+    return f"- {kind}`{call}`{f' gives `{yields[3:]}`' if yields else ''}: {_first_paragraph(item.doc)}"
+
+
+def _first_paragraph(doc: str) -> str:
+    return " ".join(doc.strip().partition("\n\n")[0].split())
+
+
+# -------------------------------------------------------------------------------------------------- limits
+
+LIMITS = (
+    ("characters of a file", MAX_CHARACTERS),
+    ("brackets and blocks within each other", MAX_NESTING),
+    ("operators in a row in one expression", MAX_CHAIN),
+    ("digits of a number", literals.MAX_DIGITS),
+    ("syntax errors that are reported of one file", recover.MAX_ERRORS),
+    ("files of a program", library.MAX_FILES),
+    ("layers and fns within each other", body.MAX_DEPTH),
+    ("operations of a program, every `repeat` that is one loop counted once", body.MAX_OPS),
+    ("turns of `repeat`", body.MAX_OPS),
+    ("turns of `repeat` that differ from each other", body.MAX_UNROLL),
+    ("items of a list that `for` goes over", evaluate.MAX_LIST),
+    ("items of `range`", builtins.MAX_RANGE),
+    ("terms of a symbolic size", MAX_TERMS),
+)
+
+
+def limits() -> Iterator[str]:
+    """What is bounded, and by how much."""
+    yield from ("| at most | of |", "|---:|---|")
+    yield from (f"| {most:,} | {what} |" for what, most in LIMITS)
+
+
+# --------------------------------------------------------------------------------------------------- codes
+
+GROUPS = {
+    "01": "Syntax", "02": "Dims and types", "03": "Names", "04": "Values, calls and bounds", "05": "Records",
+    "06": "Weights and generation", "07": "Files and environment", "09": "Faults of the compiler",
+}  # fmt: skip
+
+
+def codes() -> Iterator[str]:
+    """Every diagnostic with a link to its page."""
+    for number, title in GROUPS.items():
+        found = [code for code in CODES.values() if code.code[3:5] == number]
+        if not found:
+            continue
+        yield from (f"## {title}", "")
+        for code in found:
+            page = f"../compiler/trxc/diagnostics/pages/{code.code}.md"
+            mark = "" if code.severity == "error" else f" ({code.severity})"
+            yield f"- [{code.code}]({page}): {code.title}{mark}"
+        yield ""
+
+
+# ------------------------------------------------------------------------------------------------- writing
+
+PARTS = {"records": records, "ops": ops, "library": standard, "limits": limits, "codes": codes}
+
+
+def generated(text: str) -> str:
+    """A page with its generated parts as they should be."""
+
+    def replace(found: re.Match[str]) -> str:
+        return found[1] + "\n" + "\n".join(PARTS[found[2]]()).strip() + "\n\n" + found[3]
+
+    return PART.sub(replace, text)
+
+
+def main(arguments: list[str]) -> int:
+    """Writes or checks every page; the exit status."""
+    stale = False
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        if (new := generated(text)) == text:
+            continue
+        if "--check" in arguments:
+            print(f"{page.name} is out of date: `python docs/generate.py` writes it", file=sys.stderr)
+            stale = True
+        else:
+            page.write_text(new, encoding="utf-8")
+            print(f"wrote {page.name}")
+    return int(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
