@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from .version import VERSION as __version__
 
 if TYPE_CHECKING:
-    from .diagnostics import Diagnostic
     from .compilation import Program, compile
+    from .diagnostics import Diagnostic
     from .driver import CompileError, UsageError, check
 
 _FROM = {"Diagnostic": "diagnostics", "CompileError": "driver", "Program": "compilation", "UsageError": "driver",

@@ -112,14 +112,14 @@ def test_a_project_from_its_beginning(tmp_path: Path):
     wrong = start("run", "runs/quick", "--input", "x=[[1.0, 2.0]]", cwd=project)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (1, 1)
 
-    inside = start("run", "runs/quick", "--input", "x=[[3]]", "--fetch", "dense.w", "--fetch", "y", cwd=project)
+    inside = start("run", "runs/quick", "--input", "x=[[3]]", "--fetch", "y", "--fetch", "dense.w", cwd=project)
     assert inside.returncode == 0, inside.stderr
     found = json.loads(inside.stdout)
-    assert list(found) == ["dense.w", "y"]
+    assert list(found) == ["y", "dense.w"]
     assert (found["dense.w"], found["y"]) == ([[pytest.approx(2, abs=0.1)]], [[pytest.approx(seven)]])
     misspelt = start("run", "runs/quick", "--input", "x=[[3]]", "--fetch", "dense.v", cwd=project)
     assert misspelt.returncode == 1
-    assert "did you mean `dense.w`?" in misspelt.stderr
+    assert "there is no value `dense.v`" in misspelt.stderr
 
     again = start("train", "model.trx", cwd=project)
     assert again.returncode == 0

@@ -12,7 +12,7 @@ from .shell.declare import checkpoint_option, declare, extern_option, force_opti
 from .shell.output import refuse_existing, say, write, write_file
 from .shell.runtime import run_folder, runtime
 from .shell.status import USAGE_WRONG, CommandError
-from .shell.trained import recompiled
+from .shell.trained import recompile, recompiled
 from .shell.usage import listed
 from .shell.values import MOST_PRINTED, Array, as_archive, as_declared, as_json, read_values
 
@@ -28,6 +28,7 @@ from .shell.values import MOST_PRINTED, Array, as_archive, as_declared, as_json,
     "--fetch", metavar="VALUE", multiple=True, help="A value of the graph instead of the outputs, by its name."
 )
 @values_option("--feed", "feeds", help="A value of the graph to be replaced; as --input.")
+@click.option("--list", "listing", is_flag=True, help="Print every value that can be fetched, with its type, and stop.")
 @click.option(
     "-o", "--output", metavar="PATH", help="A .npz or .json file for the results.  [default: stdout, as JSON]"
 )
@@ -39,6 +40,7 @@ def command(
     inputs: tuple[tuple[str, str], ...],
     fetch: tuple[str, ...],
     feeds: tuple[tuple[str, str], ...],
+    listing: bool,
     output: str | None,
     checkpoint: str | int,
     allow_extern: bool,
@@ -46,9 +48,13 @@ def command(
 ) -> None:
     """Apply RUN's trained model to inputs, and print its outputs as JSON.
 
-    Values of the graph are named as weights are: `logits`, `blocks[2].self_attention.scores`.
+    Values of the graph are named as weights are: `logits`, `blocks[2].self_attention.scores`; of a loop without an
+    index, all iterations are given, and the same value is fed to each. `x#1` is what was called `x` before `x` was.
     """
     folder = run_folder(run)
+    if listing:
+        _list(folder, allow_extern)
+        return
     target = _target(output, force)
     with runtime() as trxc_runtime:
         model = trxc_runtime.load(folder, checkpoint=checkpoint, allow_extern=allow_extern)
@@ -60,6 +66,19 @@ def command(
         else:
             results = _apply(model.artifact, model, arrays, ())
     _tell(results, target)
+
+
+def _list(folder: Path, allow_extern: bool) -> None:
+    """The names of all values of a run's model, and their types."""
+    from ..passes.places import Names
+
+    with runtime() as trxc_runtime:
+        manifest = trxc_runtime.load_artifact(folder, allow_extern=allow_extern).manifest
+    module = recompile(manifest, allow_extern=allow_extern).unoptimised
+    found = list(Names(module, module.role("apply")).listing())
+    width = min(max(len(name) for name, _ in found), 60)
+    for name, type_ in found:
+        write(f"{name:<{width}}  {type_.dtype}{type_.show()}")
 
 
 def _target(output: str | None, force: bool) -> Path | None:
@@ -87,7 +106,8 @@ def _apply(artifact: Any, model: Any, arrays: dict[str, Array], fetch: tuple[str
         outputs = artifact.program.apply(params, state, inputs)
         return {name: outputs[name] for name in fetch or outputs}
 
-    return dict(jax.device_get(jax.jit(asked)(model.params, model.state, needed)))
+    results = jax.device_get(jax.jit(asked)(model.params, model.state, needed))
+    return {name: results[name] for name in fetch or results}
 
 
 def _tell(results: dict[str, Array], target: Path | None) -> None:

@@ -70,6 +70,7 @@ _TABLE = (
     Code("TRX0408", "something is used before it is there"),
     Code("TRX0703", "a file cannot be read"),
     Code("TRX0704", "a file is not UTF-8 text"),
+    Code("TRX0707", "a value of the graph is not known by its name"),
 )
 
 CODES: dict[str, Code] = {entry.code: entry for entry in _TABLE}

@@ -10,21 +10,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..frozen import Frozen
 from ..source import Span
 
 Severity = Literal["error", "warning"]
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(Frozen):
     """A second place that takes part in the story, with what happens there."""
 
     span: Span
     text: str
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(Frozen):
     """A change that mends the file for certain: replace the text of ``span``."""
 
     span: Span

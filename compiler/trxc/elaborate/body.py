@@ -26,6 +26,8 @@ from .values import CValue, LayerInstance
 
 MAX_DEPTH = 64
 MAX_OPS = 200_000
+MAX_STEPS = 100_000
+"""Applications of layers and fns, and items of lists, that one elaboration works through."""
 MAX_UNROLL = 1_000
 
 
@@ -106,6 +108,8 @@ class Session:
     evaluating: list[ItemRef] = field(default_factory=list[ItemRef])
     short: set[object] = field(default_factory=set[object])
     ops: int = 0
+    steps: int = 0
+    exhausted: bool = False
     constraints: list[Division] = field(default_factory=list[Division])
     circles: set[frozenset[ItemRef]] = field(default_factory=set["frozenset[ItemRef]"])
     """Items that are made of themselves, and have been reported."""
@@ -158,6 +162,34 @@ class Session:
         """Adds a warning."""
         self.diagnostics.add(Diagnostic(code, message, span, severity="warning", helps=helps, trail=self.trail()))
 
+    def take_steps(self, count: int, span: Span) -> None:
+        """Counts what is about to be worked through.
+
+        Raises:
+            Fault: it is more than a program may ask for.
+            Silent: it was so before.
+        """
+        self.steps += count
+        if self.steps > MAX_STEPS:
+            self._stop(f"more than {MAX_STEPS:,} layers, fns and items of lists to work through", span)
+
+    def take_op(self, span: Span) -> None:
+        """Counts an operation that is about to be added.
+
+        Raises:
+            Fault: there are more than a program may have.
+            Silent: there were before.
+        """
+        self.ops += 1
+        if self.ops > MAX_OPS:
+            self._stop(f"the program expands to more than {MAX_OPS:,} operations", span)
+
+    def _stop(self, message: str, span: Span) -> None:
+        if self.exhausted:
+            raise Silent
+        self.exhausted = True
+        raise Fault("TRX0402", message, span)
+
     @contextmanager
     def within(self, description: str, span: Span, item: ItemRef | None = None) -> Iterator[None]:
         """Adds an instantiation to the trail.
@@ -167,6 +199,7 @@ class Session:
         """
         if len(self.stack) >= MAX_DEPTH:
             raise Fault("TRX0401", f"layers are nested more than {MAX_DEPTH} deep", span)
+        self.take_steps(1, span)
         self.stack.append(Instantiation(description, span, item))
         try:
             yield
@@ -219,9 +252,7 @@ class Frame:
         self, kind: str, operands: list[Value], attributes: dict[str, Attribute], types: list[TensorType], span: Span
     ) -> Op:
         """Appends an op whose result types are known."""
-        self.session.ops += 1
-        if self.session.ops > MAX_OPS:
-            raise Fault("TRX0402", f"the program expands to more than {MAX_OPS:,} operations", span)
+        self.session.take_op(span)
         op = Op(kind, operands, attributes, [Value(t) for t in types], span=span)
         self.regions[-1].ops.append(op)
         return op

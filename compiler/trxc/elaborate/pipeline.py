@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 
+from ..frozen import Frozen
 from ..resolve import nearest
 from ..source import Span
 from ..syntax import ast
@@ -15,8 +16,7 @@ from .records import RecordValues
 from .values import Chain, Declared, Size, TypeValue
 
 
-@dataclass(frozen=True)
-class DataDim:
+class DataDim(Frozen):
     """A dim of a field. Dims with one `key` have the same size, known or not."""
 
     key: Hashable

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..dims import Dim, dim
+from ..frozen import Frozen
 from ..ir import Value
 from ..ops import OpDefinition
 from ..source import Span
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from .body import Body, Namer
 
 
-@dataclass(frozen=True)
-class Size:
+class Size(Frozen):
     """An integer, possibly symbolic; `name` is the dim's name that it goes by, if any."""
 
     size: Dim
@@ -42,8 +42,7 @@ def whole(number: int) -> Size:
     return Size(dim(number))
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(Frozen):
     """A comparison of sizes that is not decided at compile time: `left operator right`."""
 
     operator: str
@@ -54,23 +53,20 @@ class Condition:
         return f"{self.left} {self.operator} {self.right}"
 
 
-@dataclass(frozen=True)
-class Sequence:
+class Sequence(Frozen):
     """A list or a tuple."""
 
     items: tuple[CValue, ...]
 
 
-@dataclass(frozen=True)
-class AxesRef:
+class AxesRef(Frozen):
     """Axes named in an argument such as `over = keys`: axes of the layer's dims, bare names, or positions."""
 
     items: tuple[Axis | str | int, ...]
     text: str
 
 
-@dataclass(frozen=True)
-class TypeValue:
+class TypeValue(Frozen):
     """A type written as an expression, in a `data` record: `float[28, 28]`."""
 
     dtype: DType
@@ -90,8 +86,7 @@ class Declared:
     span: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True)
-class Chain:
+class Chain(Frozen):
     """Declared things one after another: `clip_by_global_norm(1.0) >> adamw(…)`."""
 
     kind: str
@@ -101,36 +96,31 @@ class Chain:
 # ------------------------------------------------------------------ things that can be applied
 
 
-@dataclass(frozen=True)
-class LayerRef:
+class LayerRef(Frozen):
     """A layer, model or extern layer by name, before it is given its arguments."""
 
     item: ItemRef
 
 
-@dataclass(frozen=True)
-class FnRef:
+class FnRef(Frozen):
     """A `fn` by name."""
 
     item: ItemRef
 
 
-@dataclass(frozen=True)
-class DeclaredRef:
+class DeclaredRef(Frozen):
     """An `extern` initializer, optimizer, … by name, before it is given its arguments."""
 
     item: ItemRef
 
 
-@dataclass(frozen=True)
-class OpRef:
+class OpRef(Frozen):
     """An op by its name."""
 
     op: OpDefinition
 
 
-@dataclass(frozen=True)
-class BuiltinRef:
+class BuiltinRef(Frozen):
     """`repeat`, `recur`, `range` and the like: what the elaborator itself knows how to do."""
 
     name: str
@@ -218,8 +208,7 @@ class Identity:
     """A layer that gives back what it is given: what a `layer` parameter is while its layer is checked by itself."""
 
 
-@dataclass(frozen=True)
-class Poison:
+class Poison(Frozen):
     """Stands for what could not be evaluated; its error has been reported already."""
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from ..dims import Dim, dim
+from ..frozen import Frozen
 from .ir import Function, Module, Parameter, Path
 from .walk import SLICED, Placed, callee, placed_ops, stack_count
 
@@ -20,8 +20,7 @@ def storage_key(segment: str) -> str:
     return _INDEX.sub(r"_\1", segment)
 
 
-@dataclass(frozen=True)
-class BoundParameter:
+class BoundParameter(Frozen):
     """A weight or state of a whole model.
 
     `path` are its keys in the tree of parameters. `name` is what checkpoints call it, with `[*]` where it is one of a
@@ -42,8 +41,7 @@ class BoundParameter:
         return (*map(dim, self.stack), *self.parameter.type.sizes)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Frozen):
     """A parameter on its way from the function that owns it to the root: its logical path, and its stacks."""
 
     path: Path

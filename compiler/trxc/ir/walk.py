@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from ..dims import Dim
+from ..frozen import Frozen
 from ..types import TensorType
 from .ir import Attribute, Function, Module, Op, Path, Region, Value
 
@@ -14,8 +14,7 @@ SLICED = "repeat"
 """The op whose iterations each see their own slice of the parameters below its path."""
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(Frozen):
     """A place that holds a value: operand `index` of `op`, or result `index` of `region` where `op` is None."""
 
     region: Region
@@ -23,8 +22,7 @@ class Use:
     index: int
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(Frozen):
     """An op, and where its parameter paths begin: at `root`, below the paths of the `loops` (outermost first).
 
     `root` is relative to the function. A loop is the root that its slices have, and their number.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..frozen import Frozen
 from ..types import Axis, TensorType
 from .definition import TypeFault
 
@@ -18,8 +18,7 @@ ELLIPSIS = "..."
 Term: TypeAlias = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Frozen):
     """The names of each operand's axes and of the result's."""
 
     terms: tuple[Term, ...]
@@ -166,8 +165,7 @@ def _clash(name: str, operands: Sequence[TensorType], first: int, left: Axis, se
     )
 
 
-@dataclass(frozen=True)
-class MatrixProduct:
+class MatrixProduct(Frozen):
     """An einsum of two operands as one product of matrices.
 
     The last `inner` axes of operand `x` are multiplied with the first of operand `w`, once `w` is transposed by

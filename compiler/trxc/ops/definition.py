@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ..dims import Dim, DimError, Facts, dim
+from ..frozen import Frozen
 from ..ir import Attribute
 from ..types import Axis, DType, TensorType
 from .arrays import Array, np
@@ -36,8 +37,7 @@ class _Required:
 REQUIRED = _Required()
 
 
-@dataclass(frozen=True)
-class Operand:
+class Operand(Frozen):
     """A tensor that the op takes. `variadic`: a list or tuple of them, the last operand then."""
 
     name: str
@@ -46,8 +46,7 @@ class Operand:
     optional: bool = False
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Frozen):
     """A compile-time attribute that the op takes, by keyword or in its place."""
 
     name: str
@@ -219,8 +218,7 @@ class Environment(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(Frozen):
     """An operand of an example: random values of a shape in [low, high), or just `values`.
 
     `distinct` spreads them evenly and shuffles, for ops whose gradient jumps where values tie.
@@ -234,8 +232,7 @@ class Sample:
     values: Any = None
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(Frozen):
     """Operands and attributes (as they arrive in ``infer``) that the walk over the table tries."""
 
     operands: tuple[Sample, ...]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from ..frozen import Frozen
 from .definition import TypeFault
 
 ELLIPSIS = "..."
@@ -14,8 +14,7 @@ MAX_LENGTH = 1000
 _TOKEN = re.compile(r"\s+|\.\.\.|->|[()]|[A-Za-z_][A-Za-z_0-9]*|[0-9]+|.", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(Frozen):
     """A letter or `...`, at [start, end) of the pattern."""
 
     name: str
@@ -23,8 +22,7 @@ class Term:
     end: int
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(Frozen):
     """The letters that share one dim: one, or several in parentheses, or none for a dim of size 1."""
 
     terms: tuple[Term, ...]
@@ -33,8 +31,7 @@ class Group:
     is_ellipsis: bool = False
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Frozen):
     """`left -> right`."""
 
     text: str

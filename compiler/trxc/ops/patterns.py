@@ -9,10 +9,10 @@ Reliable Tensor Manipulations with Einstein-like Notation", ICLR 2022.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from ..dims import Dim, dim, product
+from ..frozen import Frozen
 from ..types import Axis, TensorType, axis
 from .arrays import Array, np
 from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
@@ -22,8 +22,7 @@ from .pattern_text import ELLIPSIS, Group, Pattern, PatternFault, Term, parse_pa
 Change = Literal["none", "drop", "add"]
 
 
-@dataclass(frozen=True)
-class Moves:
+class Moves(Frozen):
     """A pattern applied to a type, in the steps that carry it out; each size is of the dim after that step.
 
     The operand is reshaped to `split`, the axes `folded` are reduced, the rest is put in `order`; axes of size 1 are

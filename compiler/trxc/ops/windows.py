@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..dims import Dim, dim
+from ..frozen import Frozen
 from ..ir import Attribute
 from ..types import Axis, TensorType
 from .arrays import Array, np
@@ -69,8 +69,7 @@ def read_padding(op: str, value: Attribute, count: int, words: Sequence[str]) ->
     return tuple((places, places) for places in per_axis(op, "padding", value, count, least=0))
 
 
-@dataclass(frozen=True)
-class Windows:
+class Windows(Frozen):
     """Windows over the spatial axes: their sizes, the steps between them and between their elements, the padding."""
 
     sizes: tuple[Dim, ...]

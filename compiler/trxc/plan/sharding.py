@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..frozen import Frozen
 from ..types import Axis
 
 Rules: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
@@ -26,8 +26,7 @@ def spec_of(axes: Sequence[Axis], rules: Rules) -> Spec:
     return tuple(spec)
 
 
-@dataclass(frozen=True)
-class Uneven:
+class Uneven(Frozen):
     """A dim that its mesh axes do not divide: JAX would leave it whole, without a word."""
 
     dim: str

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..diagnostics import Diagnostic, Diagnostics, Label
+from ..frozen import Frozen
 from ..resources import stdlib_folder
 from ..source import Source, Span
 from ..syntax import ItemChunk, ast, parse, parse_item, scan_items, split_items
@@ -21,8 +22,7 @@ MAX_FILES = 200
 METHOD = re.compile(r"^fn[ \t]+\w+\([ \t]*\w+[ \t]*:[ \t]*layer\b", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class ItemRef:
+class ItemRef(Frozen):
     """An item and the unit that it stands in; equal if it is the same item of the same file."""
 
     unit: Unit = field(repr=False)

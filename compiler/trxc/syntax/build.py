@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from ..diagnostics.diagnostic import Diagnostic
+from ..frozen import Frozen
 from ..source import Span
 from . import ast
 from .build_expressions import ExpressionBuilder, first_of, tuple_among, without_tokens
@@ -14,29 +14,25 @@ from .literals import read_string
 from .tokens import Token
 
 
-@dataclass(frozen=True)
-class _Outputs:
+class _Outputs(Frozen):
     """`output y: T` in the body of an `extern`: signatures, for there is no value."""
 
     signatures: tuple[ast.Signature, ...]
 
 
-@dataclass(frozen=True)
-class _Body:
+class _Body(Frozen):
     """What stands between the braces of a layer or an `extern`."""
 
     statements: tuple[Any, ...]
 
 
-@dataclass(frozen=True)
-class _Parameters:
+class _Parameters(Frozen):
     """What stands between the parentheses after an item's name."""
 
     all: tuple[ast.Parameter, ...]
 
 
-@dataclass(frozen=True)
-class _Wrapped:
+class _Wrapped(Frozen):
     """An optional part, such as `as name`, apart from others of its type."""
 
     value: Any

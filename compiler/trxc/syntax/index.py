@@ -6,8 +6,8 @@ A library file is indexed this way, and only the items that a program uses are p
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from ..frozen import Frozen
 from ..source import Source
 from .comments import doc_start
 
@@ -22,8 +22,7 @@ _ITEM = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class ItemChunk:
+class ItemChunk(Frozen):
     """Characters `start` up to `end` hold one item, its `##` lines included. `name` is "" for `use`."""
 
     name: str

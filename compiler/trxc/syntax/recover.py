@@ -6,9 +6,9 @@ and left out otherwise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from ..frozen import Frozen
 from ..source import Span
 from . import ast
 from .build import Builder, no_parameters
@@ -24,8 +24,7 @@ MAX_ERRORS = 50
 """Errors reported for one chunk before the rest of it is left unread."""
 
 
-@dataclass(frozen=True)
-class _Border:
+class _Border(Frozen):
     """A place where a statement or an item began: its first token, the parse there, and how deep it stands."""
 
     at: int

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
+from ..frozen import Frozen
 from ..source import Source, Span
 from .layout import Brackets
 from .machine import Machine
 from .tokens import END, NEWLINE, WORD, Token
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(Frozen):
     """The parse stopped at `tokens[at]`, in the statement or item that begins at `tokens[begin]`."""
 
     source: Source

@@ -12,13 +12,13 @@ import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache, cached_property
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
+from ..frozen import Frozen
 from ..resources import grammar_file
 
 FORMAT = 1
@@ -27,8 +27,7 @@ FORMAT = 1
 START_RULES = ("file", "expression")
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Frozen):
     """A production: `origin` is made of `size` symbols and built by the builder's entry `name`.
 
     `passes` is set where a single symbol goes through unchanged; `splices` where the rule's children join its
@@ -42,8 +41,7 @@ class Rule:
     splices: bool
 
 
-@dataclass(frozen=True)
-class Tables:
+class Tables(Frozen):
     """An LALR(1) automaton and its terminals.
 
     `states[n]` maps a terminal or rule to `m >= 0`, a state to shift to, or to `-(r + 1)`, a rule to reduce by.

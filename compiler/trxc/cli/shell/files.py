@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...diagnostics import Diagnostic
+from ...frozen import Frozen
 from ...syntax.parse import MAX_CHARACTERS
 from .output import reason
 from .status import PROGRAM_WRONG, USAGE_WRONG, CommandError
@@ -18,8 +18,7 @@ _MOST_BYTES = 4 * MAX_CHARACTERS + 1
 """More than any program may have, so that a longer one is still refused by the compiler, with its diagnostic."""
 
 
-@dataclass(frozen=True)
-class ProgramFile:
+class ProgramFile(Frozen):
     """A `.trx` file: its name as the user gave it, its text, and its path, by which the files it uses are found."""
 
     name: str
