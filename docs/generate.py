@@ -1,7 +1,7 @@
 """Writes the generated parts of the documentation: those between `<!-- generated: NAME -->` and `<!-- end -->`.
 
-    python docs/generate.py           # writes them
-    python docs/generate.py --check   # fails where one is out of date
+python docs/generate.py           # writes them
+python docs/generate.py --check   # fails where one is out of date
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def _op(op: OpDefinition) -> str:
     if called and op.name in called[1]:
         return f"- {called[1]}: {called[2]}"
     slots = ", ".join(
-        slot.name if isinstance(slot, Operand) or slot.default is REQUIRED else f"{slot.name} = {_literal(slot.default)}"
+        slot.name
+        if isinstance(slot, Operand) or slot.default is REQUIRED
+        else f"{slot.name} = {_literal(slot.default)}"
         for slot in op.slots
     )
     return f"- `{op.name}({slots})`: {doc}"

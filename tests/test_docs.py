@@ -25,7 +25,9 @@ LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
 def blocks(language: str, *, fragment: bool) -> list[object]:
     """The blocks of a language, as test cases that are called by page and line."""
     return [
-        pytest.param(textwrap.dedent(found[4]), id=f"{page.stem}:{page.read_text()[: found.start()].count(chr(10)) + 1}")
+        pytest.param(
+            textwrap.dedent(found[4]), id=f"{page.stem}:{page.read_text()[: found.start()].count(chr(10)) + 1}"
+        )
         for page in PAGES
         for found in BLOCK.finditer(page.read_text(encoding="utf-8"))
         if found[2] == language and bool(found[3]) == fragment

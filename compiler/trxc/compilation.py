@@ -130,9 +130,9 @@ def _compile(
         emitted = emit_program(module, recipe)
     except EmitError as error:
         raise CompileError([Diagnostic("TRX0701", str(error), error.span)]) from None
-    sources = {source.name: source.text}
+    sources = {source.key: source.text, **checked.library.sources()}
     manifest = build_manifest(
-        emitted, module, recipe_json(chosen), sources, main=source.name, version=VERSION, model=chosen.model
+        emitted, module, recipe_json(chosen), sources, main=source.key, version=VERSION, model=chosen.model
     )
     return Program(chosen.name, emitted.source, module, manifest, list(diagnostics), unoptimised, options.printed)
 

@@ -46,7 +46,7 @@ def read_source(program: str | os.PathLike[str], filename: str | None) -> tuple[
     if filename is not None:
         return Source(filename, str(program)), None
     path = Path(program)
-    return Source(str(program), path.read_text(encoding="utf-8")), path
+    return Source(str(program), path.read_text(encoding="utf-8"), path.name), path
 
 
 def check(

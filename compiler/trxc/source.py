@@ -13,10 +13,19 @@ from functools import cached_property
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A text with a name: a file's path as the user wrote it, or ``<memory>``."""
+    """A text with a name: a file's path as the user wrote it, or ``<memory>``.
+
+    ``key`` is what artifacts call it, wherever it was compiled: its path from the folder of the main file.
+    """
 
     name: str
     text: str = field(repr=False)
+    path: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its path from the folder of the main file, or its name where it is no file."""
+        return self.path or self.name
 
     @cached_property
     def line_starts(self) -> list[int]:

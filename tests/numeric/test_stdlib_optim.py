@@ -15,7 +15,6 @@ import pytest
 
 from trxc.diagnostics import Diagnostics
 from trxc.elaborate.body import Session
-from trxc.elaborate.declared import complete
 from trxc.elaborate.evaluate import evaluate
 from trxc.elaborate.records import record_body
 from trxc.elaborate.values import Declared, Sequence, Size, whole
@@ -44,7 +43,7 @@ def declared(text: str) -> Declared:
     body.variables["total_steps"] = whole(STEPS)
     expression = parse_expression(Source("expression", text), diagnostics)
     assert expression is not None
-    result = complete(evaluate(expression, body), body, expression.span)
+    result = evaluate(expression, body)
     assert isinstance(result, Declared) and not list(diagnostics)
     return result
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from elaboration import codes, model, problem
+from trxc.elaborate import body
 
 TRUE = [
     "7 // 2 == 3",
@@ -110,6 +110,7 @@ NO_VALUE = {
     "double(m = 1)": "TRX0409",
     "3(4)": "TRX0403",
     "if 3 { 1 } else { 2 }": "TRX0406",
+    "x.shape.rank": "TRX0403",
 }
 
 
@@ -143,22 +144,30 @@ BOUNDS = {
 
 
 @pytest.mark.parametrize(("expression", "code"), BOUNDS.values(), ids=BOUNDS)
-def test_expansion_is_bounded(expression: str, code: str):
+def test_expansion_is_bounded(expression: str, code: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(body, "MAX_STEPS", 3_000)
     text = "fn deep(n: int) = deep(n + 1)\n" + model(f"input x: float[n]\ny = {expression}\noutput x")
     assert problem(text).code == code
 
 
-def test_expansion_of_operations_is_bounded():
-    layer = "layer Wide(f: layer) {{\n input x: float[n]\n output x |> f |> f |> f |> f |> f |> f |> f |> f\n}}\n"
+@pytest.mark.parametrize("bound", ["MAX_STEPS", "MAX_OPS"])
+def test_expansion_of_operations_is_bounded(bound: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(body, bound, 1_000)
+    layer = "layer Wide(f: layer) {\n input x: float[n]\n output x |> f |> f |> f |> f |> f |> f |> f |> f\n}\n"
     nested = "relu"
     for _ in range(7):
         nested = f"Wide({nested})"
-    found = problem(layer.replace("{{", "{").replace("}}", "}") + model(f"input x: float[n]\noutput x |> {nested}"))
-    assert found.code == "TRX0402"
+    assert problem(layer + model(f"input x: float[n]\noutput x |> {nested}")).code == "TRX0402"
+
+
+def test_fns_that_double_at_every_level_are_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(body, "MAX_STEPS", 1_000)
+    fns = "".join(f"fn f{i}(n: int) = f{i + 1}(n) + f{i + 1}(n)\n" for i in range(50)) + "fn f50(n: int) = n\n"
+    assert problem(fns + model("input x: float[n]\nrequire f0(1) == 3\noutput x")).code == "TRX0402"
 
 
 def test_copies_that_differ_are_bounded():
-    text = model("input x: float[batch, 4]\noutput x |> repeat(5_000, fn(i) => Dense(4 + i)) |> Dense(4)")
+    text = model("input x: float[batch, 4]\noutput x |> repeat(1_001, fn(i) => Dense(4 + i)) |> Dense(4)")
     assert problem(text).code == "TRX0402"
 
 

@@ -26,8 +26,8 @@ from .values import CValue, LayerInstance
 
 MAX_DEPTH = 64
 MAX_OPS = 200_000
-MAX_STEPS = 100_000
-"""Applications of layers and fns, and items of lists, that one elaboration works through."""
+MAX_STEPS = 30_000
+"""Applications of layers and fns (and quadruples of items of lists) that one elaboration works through."""
 MAX_UNROLL = 1_000
 
 
@@ -171,7 +171,7 @@ class Session:
         """
         self.steps += count
         if self.steps > MAX_STEPS:
-            self._stop(f"more than {MAX_STEPS:,} layers, fns and items of lists to work through", span)
+            self._stop(f"the program expands to more than {MAX_STEPS:,} steps to work through", span)
 
     def take_op(self, span: Span) -> None:
         """Counts an operation that is about to be added.

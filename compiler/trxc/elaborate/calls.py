@@ -218,6 +218,7 @@ def call_fn(
     assert isinstance(fn, ast.Fn)
     skipped = fn.parameters[1:] if first is not None else fn.parameters
     if first is None and missing_count(skipped, arguments) == 1 and not _first_given(fn, arguments):
+        assign(fn.parameters, arguments, ref.item.name, span, 1)
         return Partial(ref, arguments, body, span)
     inner = body.child(ref.item.unit, body.namer)
     with body.session.within(f"`{ref.item.name}`", span, ref.item):

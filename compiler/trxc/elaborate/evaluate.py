@@ -178,7 +178,7 @@ def _comprehension(node: ast.Comprehension, body: Body) -> CValue:
         raise Fault("TRX0403", f"`for` goes over a list, and this is {describe(over)}", node.over.span)
     if len(over.items) > MAX_LIST:
         raise Fault("TRX0402", f"a list of more than {MAX_LIST:,} items", node.over.span)
-    body.session.take_steps(len(over.items), node.span)
+    body.session.take_steps(1 + len(over.items) // 4, node.span)
     items: list[CValue] = []
     for item in over.items:
         inner = replace(body, variables={**body.variables, node.name.name: item})

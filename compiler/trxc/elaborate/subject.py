@@ -76,7 +76,8 @@ class Subject:
             self._done = True
             checked = self.checked
             serve, learn = checked.session(), checked.session(training=True)
-            apply, train = elaborate_model(serve, self.ref), elaborate_model(learn, self.ref)
+            apply = elaborate_model(serve, self.ref)
+            train = elaborate_model(learn, self.ref) if not serve.exhausted else None
             if apply is not None and train is not None:
                 self._roots = apply, train, serve, learn
                 self._constrain(serve)

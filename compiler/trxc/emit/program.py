@@ -159,7 +159,7 @@ def _assembled(
     for block in [*shape, *body]:
         gap = 1 if shape and block is shape[0] else 2
         lines += [Line("")] * gap + block
-    places = [(at, line.span.source.name, line.span.line) for at, line in enumerate(lines, 1) if line.span]
+    places = [(at, line.span.source.key, line.span.line) for at, line in enumerate(lines, 1) if line.span]
     return "\n".join(line.text for line in lines) + "\n", places
 
 
@@ -167,7 +167,7 @@ def _docstring(module: Module, weights: list[BoundParameter], recipe: EmitRecipe
     function = module.role("apply")
     count = sum(_elements(weight) for weight in weights)
     doc = comment_text(function.doc.strip().split("\n")[0])
-    origin = f" from {comment_text(function.span.source.name)}" if function.span else ""
+    origin = f" from {comment_text(function.span.source.key)}" if function.span else ""
     lines = [f'"""{_title(module)}{origin}: {count:,} parameters.']
     if doc:
         lines += ["", *_wrapped(doc)]

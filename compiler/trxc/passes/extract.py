@@ -25,6 +25,7 @@ model among it; weights keep their names and their place in storage. Other roles
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -263,7 +264,8 @@ class _Builder:
         for request in inner.values():
             if request.fed:
                 type_ = outward_type(self.module, old.regions[0], request.place, fed=True, steps=request.steps)
-                steps.setdefault(request.name, fed[request.name] if request.place.weight else Value(type_, request.name))
+                element = fed[request.name] if request.place.weight else Value(type_, request.name)
+                steps.setdefault(request.name, element)
         values = self.wire(old.regions[0], inside, list(inner.values()), steps)
         walked = [name for name, value in steps.items() if value is not fed[name]]
         op.operands[count:count] = [fed[name] for name in walked]
@@ -328,7 +330,7 @@ def _cuts(total: int, indices: Sequence[int | None]) -> list[tuple[int, int]]:
         if index is not None:
             bounds |= {index, index + 1}
     ordered = sorted(bounds)
-    return list(zip(ordered, ordered[1:], strict=False))
+    return list(itertools.pairwise(ordered))
 
 
 def _collect(part: Op, value: Value, count: int) -> Value:
@@ -346,7 +348,8 @@ def _joined(request: Request, values: list[Value], ops: list[Op]) -> Value:
     """What all parts of a loop have collected: one after the other, or the one iteration that was asked for."""
     type_ = values[0].type
     if request.index is not None:
-        ops.append(Op("take_index", values, {"index": (dim(0), None), "along": 0}, [Value(type_.with_axes(type_.axes[1:]))]))
+        one = type_.with_axes(type_.axes[1:])
+        ops.append(Op("take_index", values, {"index": (dim(0), None), "along": 0}, [Value(one)]))
     elif len(values) > 1:
         count = sum((value.type.sizes[0] for value in values), dim(0))
         whole = type_.with_axes((Axis(count), *type_.axes[1:]))

@@ -228,10 +228,8 @@ class Names:
         known = tokens[:level]
         values, layers = self._held(known)
         prefix = "".join(f"{token}." for token in known)
-        if level == len(tokens):
-            message = f"`{name}` is a layer, not a value"
-        else:
-            message = f"there is no value `{name}`"
+        whole = level == len(tokens)
+        message = f"`{name}` is a layer, not a value" if whole else f"there is no value `{name}`"
         wanted = tokens[level] if level < len(tokens) else ""
         near = get_close_matches(wanted, [*layers, *values], n=1, cutoff=0.5)
         tail = tokens[level + 1 :]

@@ -159,7 +159,8 @@ class Library:
                 reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
                 self._error("TRX0305", f"`{use.path}` cannot be read: {reason}", use.span)
                 return None
-            self.program(Source(use.path, text), path)
+            root = self.root.resolve() if self.root else path.parent
+            self.program(Source(use.path, text, path.relative_to(root).as_posix()), path)
         return self._files[path]
 
     def _inside_root(self, unit: Unit, use: ast.Use) -> Path | None:
@@ -199,6 +200,10 @@ class Library:
     def is_standard(self, source: Source) -> bool:
         """Whether a text is one of the library's own."""
         return any(unit.source is source for unit in self._standard.values())
+
+    def sources(self) -> dict[str, str]:
+        """The texts of all files of the program, by their paths from the folder of the main one."""
+        return {unit.source.key: unit.source.text for unit in self._files.values()}
 
     # ----------------------------------------------------------- answering
 

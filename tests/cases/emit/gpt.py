@@ -32,8 +32,8 @@ def self_attention(params, x):
     v = contract(x, params["wv"])  # f32[batch, seq, heads, head]
     scores = jnp.einsum("bshe,bthe->bhst", q, k) / jnp.sqrt(jnp.float32(4))
     positions = jnp.arange(seq, dtype=jnp.int32)  # i32[seq]
-    mask = jnp.expand_dims(positions, 0) <= jnp.expand_dims(positions, -1)
-    attend = jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1)
+    chosen = jnp.where(positions[None] <= positions[:, None], scores, -jnp.inf)
+    attend = jax.nn.softmax(chosen, axis=-1)  # f32[batch, heads, seq, seq]
     mixed = jnp.einsum("bhst,bthe->bshe", attend, v)  # f32[batch, seq, heads, head]
     return contract(mixed, params["wo"], axes=2)  # f32[batch, seq, embed]
 
@@ -67,8 +67,8 @@ def self_attention_train(params, x, key):
     v = contract(x, params["wv"])  # f32[batch, seq, heads, head]
     scores = jnp.einsum("bshe,bthe->bhst", q, k) / jnp.sqrt(jnp.float32(4))
     positions = jnp.arange(seq, dtype=jnp.int32)  # i32[seq]
-    mask = jnp.expand_dims(positions, 0) <= jnp.expand_dims(positions, -1)
-    attend = jax.nn.softmax(jnp.where(mask, scores, -jnp.inf), axis=-1)
+    chosen = jnp.where(positions[None] <= positions[:, None], scores, -jnp.inf)
+    attend = jax.nn.softmax(chosen, axis=-1)  # f32[batch, heads, seq, seq]
     mixed = jnp.einsum("bhst,bthe->bshe", dropout(fold(key, "dropout"), attend, 0.1), v)
     return contract(mixed, params["wo"], axes=2)  # f32[batch, seq, embed]
 
@@ -165,7 +165,7 @@ def loss(params, state, batch, key):
     targets = batch["targets"]  # i32[batch, seq]
     logits = gpt_train(params, tokens, key)  # f32[batch, seq, vocab]
     log_probs = jax.nn.log_softmax(logits, axis=-1)  # f32[batch, seq, vocab]
-    targets_2 = jnp.expand_dims(targets, -1)  # i32[batch, seq, 1]
+    targets_2 = targets[..., None]  # i32[batch, seq, 1]
     picked = jnp.take_along_axis(
         log_probs, jnp.maximum(targets_2, 0), axis=-1, mode="clip"
     )
@@ -178,7 +178,7 @@ def measure(params, state, batch):
     targets = batch["targets"]  # i32[batch, seq]
     logits = gpt(params, tokens)  # f32[batch, seq, vocab]
     log_probs = jax.nn.log_softmax(logits, axis=-1)  # f32[batch, seq, vocab]
-    targets_2 = jnp.expand_dims(targets, -1)  # i32[batch, seq, 1]
+    targets_2 = targets[..., None]  # i32[batch, seq, 1]
     picked = jnp.take_along_axis(
         log_probs, jnp.maximum(targets_2, 0), axis=-1, mode="clip"
     )
