@@ -66,7 +66,7 @@ def test_next_changes_a_state_in_training_only():
     text = model("input x: float[batch, 4]\noutput x |> BatchNorm") + """
 data d { source = arrays()
   fields { x = float[4], y = float[4] } }
-train t for M { data = d, loss = mean_squared_error(output, y), optimizer = sgd(0.1), batch = 2, steps = 1 }
+train t for M { data = d, loss = mse(output, y), optimizer = sgd(0.1), batch = 2, steps = 1 }
 """
     found = module(text, "t")
     assert len(ops(found, "set_state")) == 2
