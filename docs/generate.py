@@ -1,7 +1,6 @@
 """Writes the generated parts of the documentation: those between `<!-- generated: NAME -->` and `<!-- end -->`.
 
-python docs/generate.py           # writes them
-python docs/generate.py --check   # fails where one is out of date
+`python docs/generate.py` writes them; with `--check` it fails where one is out of date.
 """
 
 from __future__ import annotations
@@ -11,8 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import trxc
 from trxc.diagnostics import Diagnostics
 from trxc.diagnostics.codes import CODES
+from trxc.diagnostics.explain import Page, explain
+from trxc.diagnostics.terminal import render
 from trxc.dims import MAX_TERMS
 from trxc.elaborate import body, builtins, evaluate
 from trxc.elaborate.fields import RECORDS, FieldSpec
@@ -46,7 +48,7 @@ def records() -> Iterator[str]:
 
 
 def _table(title: str, specs: tuple[FieldSpec, ...]) -> Iterator[str]:
-    yield from (f"#### {title}", "", "| field | is | default | for |", "|---|---|---|---|")
+    yield from (f"### {title}", "", "| field | is | default | for |", "|---|---|---|---|")
     for spec in specs:
         yield f"| `{spec.name}` | {_kind(spec)} | {_default(spec)} | {spec.doc} |"
     yield ""
@@ -67,7 +69,9 @@ def _default(spec: FieldSpec) -> str:
 def _literal(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return "none" if value is None else str(value).lower()
-    return value.name if isinstance(value, DType) else str(value)
+    if isinstance(value, DType):
+        return value.name
+    return str(value)
 
 
 # ----------------------------------------------------------------------------------------------------- ops
@@ -86,7 +90,7 @@ def ops() -> Iterator[str]:
         public = [op for op in family if op.public]
         if public:
             module = type(public[0]).__module__.rpartition(".")[2]
-            yield from (f"#### {TITLES.get(module, module.capitalize())}", "", *map(_op, public), "")
+            yield from (f"### {TITLES.get(module, module.capitalize())}", "", *map(_op, public), "")
 
 
 def _op(op: OpDefinition) -> str:
@@ -112,7 +116,7 @@ def standard() -> Iterator[str]:
     for module in library.standard_modules():
         unit = loaded.standard(module)
         note = f" (`use std.{module} (…)`)" if module == "attention" else ""
-        yield from (f"#### `std.{module}`{note}", "", _first_paragraph(_head(unit.source.text)), "")
+        yield from (f"### `std.{module}`{note}", "", _first_paragraph(_head(unit.source.text)), "")
         refs = (unit.own(name) for name in unit.names())
         yield from (_item(ref.item) for ref in refs if ref is not None)
         yield ""
@@ -184,9 +188,17 @@ def codes() -> Iterator[str]:
         yield ""
 
 
+def example() -> Iterator[str]:
+    """The wrong example of a diagnostic's page, and what is said of it."""
+    program = Page(explain("TRX0204")).block("Wrong", "trx")
+    assert program is not None, "every page has a wrong example"
+    said = "\n\n".join(render(found, colour=False) for found in trxc.check(program, filename="example.trx"))
+    yield f"```trx fragment\n{program}```\n\n```text\n{said}\n```"
+
+
 # ------------------------------------------------------------------------------------------------- writing
 
-PARTS = {"records": records, "ops": ops, "library": standard, "limits": limits, "codes": codes}
+PARTS = {"records": records, "ops": ops, "library": standard, "limits": limits, "codes": codes, "example": example}
 
 
 def generated(text: str) -> str:

@@ -11,6 +11,8 @@ from dataclasses import MISSING, Field, FrozenInstanceError, field
 from operator import attrgetter
 from typing import Any, ClassVar, cast, dataclass_transform
 
+_set = object.__setattr__
+
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Frozen:
@@ -52,7 +54,8 @@ class Frozen:
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = self.__match_args__
-        self.__dict__.update(zip(names, values, strict=False))
+        for name, value in zip(names, values, strict=False):
+            _set(self, name, value)  # not through `__dict__`: attributes that are read from one are slow
         if named or len(values) != len(names):
             self._complete(len(values), named)
 
@@ -67,7 +70,7 @@ class Frozen:
         for name in names[count:]:
             if name not in named and name not in self._defaults:
                 raise TypeError(f"{kind} needs a field {name!r}")
-            self.__dict__[name] = named[name] if name in named else self._defaults[name]()
+            _set(self, name, named[name] if name in named else self._defaults[name]())
 
     def __eq__(self, other: object) -> bool:
         if self is other:

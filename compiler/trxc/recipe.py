@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .elaborate.pipeline import stages
 from .elaborate.program import Checked, Elaborated
@@ -20,14 +20,14 @@ def emit_recipe(chosen: Elaborated, checked: Checked) -> EmitRecipe:
     assert chosen.train is not None
     values = chosen.train.values
     l2 = values.get("l2")
-    freeze = values.get("freeze")
+    freeze = cast("tuple[str, ...] | None", values.get("freeze"))
     return EmitRecipe(
         optimizer=_optimizer(values["optimizer"]),
         accumulate=_int(values["accumulate"]),
         loss_scale=values["precision"] == "f16",
         mesh=dict(chosen.mesh.axes) if chosen.mesh else {},
         rules=dict(chosen.mesh.rules) if chosen.mesh else {},
-        freeze=tuple(str(item) for item in freeze) if isinstance(freeze, tuple) else (),
+        freeze=freeze or (),
         l2=(("*", l2),) if isinstance(l2, float) else (),
         steps=chosen.total_steps,
         metrics=chosen.metrics,
@@ -76,7 +76,7 @@ def _plain(value: object) -> Any:
     if isinstance(value, Best):
         return {"mode": value.mode, "metric": value.metric}
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _plain(item) for name, item in cast("dict[str, object]", value).items()}
     assert value is None or isinstance(value, bool | int | float | str), type(value)
     return value
 
@@ -104,8 +104,7 @@ def _train(chosen: Elaborated) -> dict[str, Any]:
 def _data(record: RecordValues) -> dict[str, Any]:
     values, item = record.values, record.item
     assert item is not None
-    fields = values["fields"]
-    declared = [{"name": name, **_plain(type_)} for name, type_ in fields.items()] if isinstance(fields, dict) else []
+    declared = [{"name": name, **_plain(type_)} for name, type_ in (record.nested("fields") or {}).items()]
     split = values["split"]
     return {
         "name": item.name,
@@ -135,7 +134,7 @@ def _generate(record: RecordValues, chosen: Elaborated) -> dict[str, Any]:
     values, item = record.values, record.item
     assert item is not None
     sample = values["sample"]
-    stages_ = _plain(sample) if sample is not None else []
+    stages_: Any = _plain(sample) if sample is not None else []
     return {
         "name": item.name,
         "prompt": _plain(values["prompt"]),

@@ -67,9 +67,7 @@ def promote(left: DType, right: DType) -> DType:
 
 def accepts(wanted: DType, given: DType) -> bool:
     """Whether a value of dtype `given` may stand where a declaration says `wanted`."""
-    return wanted == ANY or wanted == given or (wanted.generic and wanted.kind == given.kind) or (
-        given.generic and wanted.kind == given.kind
-    )
+    return wanted in (ANY, given) or (wanted.kind == given.kind and (wanted.generic or given.generic))
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,4 @@ def _next(training: Training, generates: bool) -> list[str]:
     path, arrays = training.run.path, bool(training.run.read().get("arrays"))
     lines = [f'trxc generate {path} --prompt "…"'] if generates else []
     evaluation = training.recipe.get("evaluate") and not arrays
-    return (
-        lines
-        + ([f"trxc eval {path}"] if evaluation else [])
-        + [f"trxc export {path} --to safetensors -o model.safetensors"]
-    )
+    return lines + ([f"trxc eval {path}"] if evaluation else [])

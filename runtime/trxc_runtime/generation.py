@@ -12,7 +12,7 @@ from .compile_cache import use_compile_cache
 from .decoding import ENDED, Decoder, decode
 from .errors import RunError
 from .recipe_data import data_errors
-from .tokenizer_of import end_of, prompt_ids, tokenizer_of
+from .tokenizer_of import end_of, input_ids, prompt_ids, tokenizer_of
 
 if TYPE_CHECKING:
     from .data.tokenizers import Tokenizer
@@ -165,13 +165,12 @@ def _ids(model: Model, tokenizer: Tokenizer, text: str) -> list[int]:
 
 
 def _constants(model: Model, inputs: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """The further inputs as arrays with one row a prompt; a text becomes ids, ended by eos where there is one."""
+    """The further inputs as arrays with one row a prompt; a text becomes ids, as the data have them."""
     made: dict[str, Any] = {}
     for name, value in inputs.items():
         if isinstance(value, str):
             tokenizer = tokenizer_of(model.artifact.recipe, model.artifact.folder, name)
-            end = end_of(tokenizer)
-            value = [[*map(int, tokenizer.encode(value)), *([] if end is None else [end])]]
+            value = [input_ids(model.artifact.recipe, tokenizer, name, value)]
         array = np.asarray(value)
         made[name] = np.repeat(array, rows, axis=0) if array.shape[0] == 1 else array
     return made

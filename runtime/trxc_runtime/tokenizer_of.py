@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,21 @@ def prompt_ids(recipe: dict[str, Any], tokenizer: Tokenizer, field: str, text: s
     return ids or ([EOS] if tokenizer.special else [])
 
 
+def input_ids(recipe: dict[str, Any], tokenizer: Tokenizer, field: str, text: str) -> list[int]:
+    """A further input's ids, as the data have them: ended by eos where there is one, then cut or filled up by `pad`.
+
+    Of one length for every text, they need one compiled program only.
+    """
+    from .data.sequences import Pad
+
+    end = end_of(tokenizer)
+    ids = [*(int(token) for token in tokenizer.encode(text)), *([] if end is None else [end])]
+    for stage in _stages(recipe):
+        if isinstance(stage, Pad) and stage.field == field:
+            ids = (ids + [stage.value] * stage.length)[: stage.length]
+    return ids
+
+
 def end_of(tokenizer: Tokenizer) -> int | None:
     """The id that ends a text, if the tokenizer has one."""
     from .data.tokenizers import EOS
@@ -56,9 +72,14 @@ def _start(recipe: dict[str, Any], tokenizer: Tokenizer, field: str) -> int | No
     from .data.sequences import Shift
     from .data.tokenizers import BOS
 
-    for call in part(recipe, "data").get("stages") or ():
-        with data_errors():
-            stage: object = resolve_call(call)
+    for stage in _stages(recipe):
         if isinstance(stage, Shift) and stage.into == field:
             return stage.start if stage.start is not None else BOS if tokenizer.special else 0
     return None
+
+
+def _stages(recipe: dict[str, Any]) -> Iterator[object]:
+    for call in part(recipe, "data").get("stages") or ():
+        with data_errors():
+            stage: object = resolve_call(call)
+        yield stage

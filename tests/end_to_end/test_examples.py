@@ -54,17 +54,22 @@ def recipe_of(name: str) -> str:
     return trxc.compile(path_of(name)).name
 
 
-def artifact(name: str, folder: Path) -> Path:
-    """The small example, compiled."""
+def artifact(name: str, folder: Path, **settings: object) -> Path:
+    """The small example, compiled with further settings."""
+    return trxc.compile(path_of(name), set=SMALL[name] | settings, verify_each=True).save(folder)
+
+
+def short(name: str, folder: Path) -> Path:
+    """The small example for few steps, too few for its own learning rate to warm up."""
     recipe = recipe_of(name)
     settings = {
         f"{recipe}.steps": STEPS,
+        f"{recipe}.optimizer": "adam(3e-3)",
         f"{recipe}.evaluate.every": STEPS,
         f"{recipe}.evaluate.steps": 2,
         f"{recipe}.checkpoint.every": STEPS,
     }
-    program = trxc.compile(path_of(name), set=SMALL[name] | settings, verify_each=True)
-    return program.save(folder)
+    return artifact(name, folder, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(name: str, runs: Path) -> Path:
     """The run of the small example, made when it is first asked for."""
     if not (runs / name).exists():
-        result = trxc_runtime.train(artifact(name, runs / f"{name}.out"), runs / name, root=EXAMPLES, quiet=True)
+        result = trxc_runtime.train(short(name, runs / f"{name}.out"), runs / name, root=EXAMPLES, quiet=True)
         assert result.exit_status == 0
     return runs / name
 

@@ -63,14 +63,16 @@ def test_states_are_no_weights():
 
 
 def test_next_changes_a_state_in_training_only():
-    text = model("input x: float[batch, 4]\noutput x |> BatchNorm") + """
+    text = (
+        model("input x: float[batch, 4]\noutput x |> BatchNorm")
+        + """
 data d { source = arrays()
   fields { x = float[4], y = float[4] } }
 train t for M { data = d, loss = mse(output, y), optimizer = sgd(0.1), batch = 2, steps = 1 }
 """
+    )
     found = module(text, "t")
     assert len(ops(found, "set_state")) == 2
-    assert all(not name.endswith("_train") or True for name in found.functions)
     apply = found.role("apply").name
     assert not [op for op in found.functions[apply].body.walk() if op.kind == "set_state"]
 
@@ -141,12 +143,12 @@ def test_an_unchosen_branch_is_not_checked():
 
 @pytest.mark.parametrize(("context", "expected"), [("64", []), ("4", ["TRX0420"])])
 def test_require_of_known_sizes(context: str, expected: list[str]):
-    text = model("input x: float[batch, 8]\nrequire 8 <= context, \"too long\"\noutput x", f"(context: int = {context})")
+    text = model('input x: float[batch, 8]\nrequire 8 <= context, "too long"\noutput x', f"(context: int = {context})")
     assert codes(text) == expected
 
 
 def test_require_of_symbolic_sizes_is_kept_for_later():
-    text = model("input x: float[batch, seq]\nrequire seq <= 16, \"too long\"\noutput x")
+    text = model('input x: float[batch, seq]\nrequire seq <= 16, "too long"\noutput x')
     (need,) = elaborated(text).requirements
     assert (str(need.left), need.operator, str(need.right), need.message) == ("seq", "<=", "16", "too long")
 
@@ -167,19 +169,28 @@ def test_packs():
 
 def test_several_outputs_are_a_tuple():
     layer = "layer L {\n input x: float[n, 4]\n output a: float[n, 4] = x\n output b: float[n, 2] = x[:, :2]\n}\n"
-    text = layer + model("input x: float[n, 4]\na, b = x |> L\noutput first: float[n, 2] = b\noutput second: float[n, 4] = a")
+    text = layer + model(
+        "input x: float[n, 4]\na, b = x |> L\noutput first: float[n, 2] = b\noutput second: float[n, 4] = a"
+    )
     assert root(text).output_names == ["first", "second"]
 
 
 def test_tuples_go_through_combinators():
-    body = "input x: float[batch, 4]\noutput x |> branch(Dense(2), Dense(3)) >> parallel(relu, tanh) >> concat(along = -1)"
+    body = (
+        "input x: float[batch, 4]\noutput x |> branch(Dense(2), Dense(3)) >> parallel(relu, tanh) >> concat(along = -1)"
+    )
     assert output(model(body)) == "float[batch, 5]"
-    assert output(model("input x: float[batch, 4]\noutput x |> branch(Dense(2), Dense(3)) >> select(1)")) == "float[batch, 3]"
+    assert (
+        output(model("input x: float[batch, 4]\noutput x |> branch(Dense(2), Dense(3)) >> select(1)"))
+        == "float[batch, 3]"
+    )
 
 
 def test_a_fn_without_its_first_argument_waits_for_it():
     fn = "fn scaled(x: float[...], by: float) = x * by\n"
-    assert output(fn + model("input x: float[batch, seq]\noutput x |> scaled(2.0) |> mean(over = seq)")) == "float[batch]"
+    assert (
+        output(fn + model("input x: float[batch, seq]\noutput x |> scaled(2.0) |> mean(over = seq)")) == "float[batch]"
+    )
 
 
 def test_layers_take_layers():
@@ -208,7 +219,9 @@ def test_names_are_not_shadowed(statement: str):
 
 
 def test_a_binding_may_be_bound_again():
-    assert output(model("input x: float[batch, 4]\nx = x |> Dense(3)\nx = x |> Dense(2)\noutput x")) == "float[batch, 2]"
+    assert (
+        output(model("input x: float[batch, 4]\nx = x |> Dense(3)\nx = x |> Dense(2)\noutput x")) == "float[batch, 2]"
+    )
 
 
 def test_a_local_of_a_lambda_or_list_ends_with_it():
@@ -220,7 +233,9 @@ def test_a_local_of_a_lambda_or_list_ends_with_it():
 
 
 def test_dims_keep_the_names_they_were_born_with():
-    layer = "layer MLP {\n input x: float[..., embed]\n dim mlp = 4 * embed\n output x |> Dense(mlp) |> Dense(embed)\n}\n"
+    layer = (
+        "layer MLP {\n input x: float[..., embed]\n dim mlp = 4 * embed\n output x |> Dense(mlp) |> Dense(embed)\n}\n"
+    )
     found = weights(layer + model("input x: float[batch, width]\noutput x |> MLP", "(width: int = 8)"))
     names = {name: [axis.public_name for axis in item.parameter.type.axes] for name, item in found.items()}
     assert names["mlp.dense.w"] == ["width", "mlp"]
@@ -307,5 +322,7 @@ def test_a_circle_is_one_error(text: str):
 
 
 def test_layers_nested_without_end_are_an_error():
-    text = "layer A(n: int) {\n input x: float[d]\n output x |> A(n + 1)\n}\n" + model("input x: float[k]\noutput x |> A(1)")
+    text = "layer A(n: int) {\n input x: float[d]\n output x |> A(n + 1)\n}\n" + model(
+        "input x: float[k]\noutput x |> A(1)"
+    )
     assert set(codes(text)) == {"TRX0401"}

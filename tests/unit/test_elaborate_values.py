@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from elaboration import codes, model, problem
+
 from trxc.elaborate import body
 
 TRUE = [

@@ -13,6 +13,8 @@ from trxc import reference
 from trxc.ir import Module, Value
 from trxc.ir.clone import clone_module
 from trxc.ir.parameters import parameter_tree, state_tree
+from trxc.ir.printer import to_text
+from trxc.ir.reader import from_text
 from trxc.ir.verify import verify
 from trxc.passes.extract import UnknownValueError, extract
 from trxc.passes.places import Names
@@ -79,6 +81,7 @@ def extracted(original: Module, fetch: list[str], feed: list[str]) -> Module:
     module = clone_module(original)
     extract(module, fetch, feed)
     assert verify(module) == []
+    assert to_text(from_text(to_text(module))) == to_text(module)
     return module
 
 
@@ -234,6 +237,7 @@ def test_a_weight_is_fetched_and_fed_wherever_it_is_read():
         ("blocks[2].attention.score", "there is no value", "`blocks[2].attention.scores`"),
         ("blocks[4].x", "`blocks` is repeated 4 times", "`3`"),
         ("blocks[0].attention", "is a layer, not a value", "`scores`"),
+        ("bloks[1].attention.scores", "there is no value", "`blocks[1].attention.scores`"),
         ("logitz", "there is no value `logitz`", "`logits`"),
         ("x#5", "`x` is bound 1 times", ""),
         ("a..b", "cannot be the name of a value", "blocks[2]"),
@@ -246,6 +250,28 @@ def test_unknown_names_are_told_with_what_there_is(name: str, message: str, more
     assert diagnostic.code == "TRX0707"
     assert message in diagnostic.message
     assert more in " ".join([*diagnostic.helps, *diagnostic.notes])
+
+
+def test_copies_that_differ_are_named_by_their_number():
+    source = """
+model Net() {
+  input x: float[batch, 4]
+  output y: float[batch, 4] = x |> repeat(2, fn(i) => Dense(4, bias = i == 0))
+}
+"""
+    original = module_of(source)
+    listed = dict(Names(original, original.role("apply")).listing())
+    assert {"denses[0].b", "denses[1].w"} <= set(listed)
+    assert "denses[1].b" not in listed
+    module = extracted(original, ["denses[1].x"], ["denses[0].w"])
+    given = run(module, original, {"x": np.ones((2, 4)), "denses[0].w": np.zeros((4, 4))})
+    assert (given["denses[1].x"] == given["denses[1].x"][0]).all()
+
+
+def test_a_fetched_cell_may_be_cut_out_of_its_loop():
+    original = module_of(LSTM)
+    function = extracted(original, ["lstm.lstm_cell.i"], ["lstm.lstm_cell.x", "lstm.h"]).role("apply")
+    assert {value.name for value in function.inputs} == {"lstm.lstm_cell.x", "lstm.h"}
 
 
 def test_a_value_is_fed_by_one_name():

@@ -39,7 +39,7 @@ SMALL = 3
 """A fn of up to so many ops is written out where it is called."""
 
 
-class _GivesNoTensor(Exception):
+class _NoTensorError(Exception):
     """A fn of tensors gives a number or nothing: it is no function of the program."""
 
 
@@ -63,10 +63,11 @@ def apply(
     if any(isinstance(value, Poison) for value in values):
         raise Silent
     match as_layer(layer, span):
-        case LayerInstance() as instance:
+        case LayerInstance() | LayerRef() as item:
+            instance = instantiate_bare(item, body, span) if isinstance(item, LayerRef) else item
             return apply_instance(instance, values, named or {}, body, span)
-        case LayerRef() as ref:
-            return apply_instance(instantiate_bare(ref, body, span), values, named or {}, body, span)
+        case Repeated() | Recurrent() | Conditional() as combined:
+            return _apply_combined(combined, values, body, span)
         case Composition(parts=parts):
             return _apply_parts(parts, values, body, span)
         case FnRef() | OpRef() | BuiltinRef() as function:
@@ -75,16 +76,20 @@ def apply(
             return calls.apply_partial(partial, values, body, span)
         case Closure() as closure:
             return apply_closure(closure, values, body, span)
-        case Repeated() as repeated:
-            return loops.apply_repeated(repeated, values, body, span)
-        case Recurrent() as recurrent:
-            return loops.apply_recurrent(recurrent, values, body, span)
-        case Conditional() as conditional:
-            return loops.apply_conditional(conditional, values, body, span)
         case Identity():
             return values[0]
         case other:
             raise AssertionError(f"not a layer: {other}")
+
+
+def _apply_combined(layer: Repeated | Recurrent | Conditional, values: list[CValue], body: Body, span: Span) -> CValue:
+    match layer:
+        case Repeated():
+            return loops.apply_repeated(layer, values, body, span)
+        case Recurrent():
+            return loops.apply_recurrent(layer, values, body, span)
+        case Conditional():
+            return loops.apply_conditional(layer, values, body, span)
 
 
 def instantiate_bare(ref: LayerRef, body: Body, span: Span) -> LayerInstance:
@@ -218,8 +223,10 @@ def _call_instance(
 
 def _input_names(item: ast.Layer, count: int) -> list[str]:
     declared = [s.name.name for s in statements.input_signatures(item)]
-    return [*declared, *(f"x{n}" for n in range(len(declared), count))][:count] if declared else (
-        ["x"] if count == 1 else [f"x{n}" for n in range(count)]
+    return (
+        [*declared, *(f"x{n}" for n in range(len(declared), count))][:count]
+        if declared
+        else (["x"] if count == 1 else [f"x{n}" for n in range(count)])
     )
 
 
@@ -230,9 +237,7 @@ def _match_tensor_arguments(item: ast.Layer, inner: Body, span: Span) -> None:
             typing.match(parameter.type, value, inner, span, entering=True)
 
 
-def run_layer(
-    item: ast.Layer, inner: Body, values: list[CValue], named: dict[str, CValue], span: Span
-) -> CValue:
+def run_layer(item: ast.Layer, inner: Body, values: list[CValue], named: dict[str, CValue], span: Span) -> CValue:
     """A layer's text on values: its statements, or the layer that it is defined as."""
     if item.value is not None:
         return apply(evaluation.evaluate(item.value, inner), values, inner, span, named)
@@ -289,14 +294,14 @@ def _fn_record(
         inner.variables = {**values, **dict(zip(tensors, arguments, strict=True))}
         result = _fn_body(fn, inner, span, places)
         if not isinstance(result, Value | Sequence):
-            raise _GivesNoTensor
+            raise _NoTensorError
         return result
 
     pairs = [(name, v.type) for name, v in tensors.items()]
     try:
         record = build(session, key, calls.snake(fn.name.name), pairs, unit_body, run,
                        title=fn.name.name, doc=fn.doc, span=fn.name.span)  # fmt: skip
-    except _GivesNoTensor:
+    except _NoTensorError:
         del session.functions[key]
         session.short.add(key)
         return None

@@ -8,7 +8,7 @@ so that the weights of what they are given belong to whoever wrote them down.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -191,7 +191,7 @@ class Session:
         raise Fault("TRX0402", message, span)
 
     @contextmanager
-    def within(self, description: str, span: Span, item: ItemRef | None = None) -> Iterator[None]:
+    def within(self, description: str, span: Span, item: ItemRef | None = None) -> Generator[None]:
         """Adds an instantiation to the trail.
 
         Raises:
@@ -249,22 +249,22 @@ class Frame:
         return self.roots[-1]
 
     def add(
-        self, kind: str, operands: list[Value], attributes: dict[str, Attribute], types: list[TensorType], span: Span
+        self, kind: str, operands: list[Value], attributes: Mapping[str, Attribute], types: list[TensorType], span: Span
     ) -> Op:
         """Appends an op whose result types are known."""
         self.session.take_op(span)
-        op = Op(kind, operands, attributes, [Value(t) for t in types], span=span)
+        op = Op(kind, operands, dict(attributes), [Value(t) for t in types], span=span)
         self.regions[-1].ops.append(op)
         return op
 
-    def apply(self, kind: str, operands: list[Value], attributes: dict[str, Attribute], span: Span) -> list[Value]:
+    def apply(self, kind: str, operands: list[Value], attributes: Mapping[str, Attribute], span: Span) -> list[Value]:
         """Appends an op of the table, typed by its inference; the results.
 
         Raises:
             TypeFault: the operands do not fit.
         """
         types = tuple(value.type for value in operands)
-        use = Instance(types, Attributes(attributes), facts=self.session.facts)
+        use = Instance(types, Attributes(dict(attributes)), facts=self.session.facts)
         results = OPS[kind].infer(use)
         return self.add(kind, operands, attributes, list(results), span).results
 

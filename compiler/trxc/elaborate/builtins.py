@@ -153,9 +153,7 @@ BUILTINS: dict[str, Builtin] = {
 # ---------------------------------------------------------------------- ops
 
 
-def fold_numbers(
-    op: OpDefinition, operands: list[Value], given: dict[str, ast.Argument], body: Body
-) -> CValue:
+def fold_numbers(op: OpDefinition, operands: list[Value], given: dict[str, ast.Argument], body: Body) -> CValue:
     """An elementwise op of known numbers, computed at compile time; None where it is not one."""
     constants = body.frame.constants
     if not op.elementwise or op.name in ("cast", "stop_gradient") or not operands:

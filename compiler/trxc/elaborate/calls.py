@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence as Items
 from dataclasses import replace
+from typing import cast
 
 from ..ir import Attribute, Value
 from ..ops import REQUIRED, OpDefinition, Operand, Setting
@@ -76,7 +77,9 @@ def _method(node: ast.Attribute, body: Body) -> tuple[FnRef, LayerInstance] | No
     unit = value.item.unit
     item = unit.own(node.name.name)
     if item is None or not isinstance(item.item, ast.Fn) or not _takes_layer(item.item):
-        methods = [n for n in unit.names() if (i := unit.own(n)) and isinstance(i.item, ast.Fn) and _takes_layer(i.item)]
+        methods = [
+            n for n in unit.names() if (i := unit.own(n)) and isinstance(i.item, ast.Fn) and _takes_layer(i.item)
+        ]
         near = nearest(node.name.name, methods)
         raise Fault("TRX0303", f"`{value.item.name}` has no `{node.name.name}`", node.name.span, helps=near)
     return FnRef(item), value
@@ -210,9 +213,7 @@ def parameters_of(item: ItemRef) -> tuple[ast.Parameter, ...]:
     return node.parameters if isinstance(node, ast.Layer | ast.Fn | ast.Extern) else ()
 
 
-def call_fn(
-    ref: FnRef, arguments: tuple[ast.Argument, ...], body: Body, span: Span, first: CValue = None
-) -> CValue:
+def call_fn(ref: FnRef, arguments: tuple[ast.Argument, ...], body: Body, span: Span, first: CValue = None) -> CValue:
     """A fn's value; without its first argument, a layer that waits for it."""
     fn = ref.item.item
     assert isinstance(fn, ast.Fn)
@@ -378,7 +379,6 @@ def _attributes(
 
 def _default(slot: Setting, operands: list[Value], span: Span) -> Attribute:
     default = slot.default
-    assert not isinstance(default, type(REQUIRED))
     if slot.kind == "axes":
         type_ = operands[0].type
         if default == "all":
@@ -387,7 +387,7 @@ def _default(slot: Setting, operands: list[Value], span: Span) -> Attribute:
         return axes.resolve_axes(AxesRef(tuple(i for i in items if isinstance(i, int)), "the default"), type_, span)
     if slot.kind == "axis" and isinstance(default, int):
         return axes.resolve_axes(AxesRef((default,), str(default)), operands[0].type, span)[0]
-    return default
+    return cast("Attribute", default)  # `_is_required` has seen to those that have none
 
 
 def _setting(slot: Setting, expression: ast.Expr, op: OpDefinition, operands: list[Value], body: Body) -> Attribute:

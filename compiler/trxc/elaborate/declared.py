@@ -27,7 +27,9 @@ def is_declared(value: CValue) -> bool:
 
 def kind_of(value: CValue) -> str:
     """Its kind: `optimizer`, `schedule`, …"""
-    return value.item.kind if isinstance(value, DeclaredRef) else value.kind if isinstance(value, Declared | Chain) else ""
+    return (
+        value.item.kind if isinstance(value, DeclaredRef) else value.kind if isinstance(value, Declared | Chain) else ""
+    )
 
 
 def declare(ref: DeclaredRef, arguments: tuple[ast.Argument, ...], body: Body, span: Span) -> Declared:
@@ -40,7 +42,8 @@ def declare(ref: DeclaredRef, arguments: tuple[ast.Argument, ...], body: Body, s
     inner.modules = body.modules
     if "total_steps" in body.variables:
         inner.variables["total_steps"] = body.variables["total_steps"]
-    given = bind(item.parameters, arguments, body, inner, ref.item.name, span)
+    with body.session.within(f"`{ref.item.name}`", span):
+        given = bind(item.parameters, arguments, body, inner, ref.item.name, span)
     for name, value in given.items():
         inner.variables[name] = _complete(value, body, span)
     values = {name: inner.variables[name] for name in given}

@@ -127,6 +127,9 @@ def unknown_name(name: str, body: Body, span: Span) -> Fault:
     for module in body.modules:
         candidates.update(body.session.library.standard(module).names())
     helps = nearest(name, candidates)
+    if name == "total_steps":
+        helps = ("`steps = …` in the recipe says it, or as an argument here",)
+    body.variables.setdefault(name, POISON)  # said once
     return Fault("TRX0301", f"nothing is called `{name}` here", span, helps=helps, notes=body.remarks)
 
 
@@ -151,6 +154,14 @@ def item_value(item: ItemRef, body: Body, span: Span) -> CValue:
             raise Fault("TRX0403", f"`{item.name}` is a {item.kind} record and has no value here", span)
 
 
+def _without_layers(value: CValue, item: ItemRef, node: ast.Const) -> CValue:
+    """The value of a const, which is the same wherever it is named; a layer has weights of its own in each place."""
+    if any(apply.instances_in(value)):
+        help_ = f"`layer {''.join(part.title() for part in item.name.split('_'))} = …` names a layer"
+        raise Fault("TRX0403", "a const is a value, and this is a layer", node.value.span, helps=[help_])
+    return value
+
+
 def _const(item: ItemRef, node: ast.Const, body: Body) -> CValue:
     session = body.session
     if item not in session.consts:
@@ -158,7 +169,7 @@ def _const(item: ItemRef, node: ast.Const, body: Body) -> CValue:
             raise Fault("TRX0404", f"`{item.name}` is defined by itself", node.name.span)
         session.evaluating.append(item)
         try:
-            session.consts[item] = evaluate(node.value, body.child(item.unit, body.namer))
+            session.consts[item] = _without_layers(evaluate(node.value, body.child(item.unit, body.namer)), item, node)
         except (Fault, Silent):
             if not session.symbolic:
                 session.consts[item] = POISON  # reported once, wherever it is named
@@ -198,7 +209,9 @@ def evaluate_flag(expression: ast.Expr, body: Body) -> bool:
     if isinstance(value, Value):
         help_ = "`where(condition, a, b)` chooses between tensors at run time"
         raise Fault("TRX0406", "`if` is decided at compile time, and this is a tensor", expression.span, helps=[help_])
-    raise Fault("TRX0406", f"a condition is a bool known at compile time, and this is {describe(value)}", expression.span)
+    raise Fault(
+        "TRX0406", f"a condition is a bool known at compile time, and this is {describe(value)}", expression.span
+    )
 
 
 def _call(node: ast.Call, body: Body) -> CValue:
@@ -211,7 +224,9 @@ def _attribute(node: ast.Attribute, body: Body) -> CValue:
         item = space.own(node.name.name)
         if item is None:
             name = node.name.name
-            raise Fault("TRX0303", f"`{node.value.name}` has no `{name}`", node.name.span, helps=nearest(name, space.names()))
+            raise Fault(
+                "TRX0303", f"`{node.value.name}` has no `{name}`", node.name.span, helps=nearest(name, space.names())
+            )
         return item_value(item, body, node.span)
     value = evaluate(node.value, body)
     if isinstance(value, LayerInstance):
@@ -318,7 +333,7 @@ def _next(node: ast.NextValue, body: Body) -> CValue:
     for values in (body.next_carries, body.next_states):
         if name in values:
             return values[name]
-    if f"%next {name}" in body.variables:
+    if f"%next {name}" in body.variables or body.variables.get(name) is POISON:
         raise Silent
     if name in body.carried or name in body.states:
         raise Fault("TRX0408", f"`next {name}` is used before it is set", node.span)

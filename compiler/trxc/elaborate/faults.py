@@ -8,7 +8,7 @@ from ..diagnostics import Diagnostic, Edit, Label
 from ..source import Span
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - what users are told of is a fault of their program
     """Something is wrong with the program. The statement that was being elaborated gives a diagnostic and goes on."""
 
     def __init__(
@@ -38,5 +38,5 @@ class NeedsKnown(Fault):
         self.symbols = symbols
 
 
-class Silent(Exception):
+class Silent(Exception):  # noqa: N818 - nothing is wrong that has not been said
     """A value that is missing because of an error that has been reported already."""

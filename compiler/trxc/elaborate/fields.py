@@ -43,7 +43,9 @@ LOG = (FieldSpec("every", "int", "steps between lines of the log", default=10),)
 RECORDS: dict[str, tuple[FieldSpec, ...]] = {
     "train": (
         FieldSpec("data", "record", "the data that it learns from", required=True, choices=("data",)),
-        FieldSpec("loss", "tensor", "one number to make small, of the model's outputs and the data's fields", required=True),
+        FieldSpec(
+            "loss", "tensor", "one number to make small, of the model's outputs and the data's fields", required=True
+        ),
         FieldSpec("metrics", "tensors", "numbers to report beside the loss, by name"),
         FieldSpec("optimizer", "optimizer", "how weights follow their gradients", required=True),
         FieldSpec("batch", "int", "examples of a step", required=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..ir import Function, Parameter, Path, Region, Value
+from ..ir import Attribute, Function, Parameter, Path, Region, Value
 from ..source import Span
 from ..types import Axis, TensorType
 from .body import Body, Frame, FunctionRecord, Session
@@ -89,15 +89,13 @@ def flatten(value: CValue, span: Span) -> list[Value]:
     raise Fault("TRX0206", f"a layer gives tensors, and this is {describe(value)}", span)
 
 
-def call_function(
-    record: FunctionRecord, operands: list[Value], path: Path, body: Body, span: Span
-) -> CValue:
+def call_function(record: FunctionRecord, operands: list[Value], path: Path, body: Body, span: Span) -> CValue:
     """Calls a function instance: its results, with their axes named as the caller knows them."""
     frame = body.frame
     function = record.function
     carries = [add_carry(frame, carried) for carried in record.carries]
     types = [_outward(value.type, record, operands) for value in function.results]
-    attributes = {"callee": function.name, "path": path}
+    attributes: dict[str, Attribute] = {"callee": function.name, "path": path}
     op = frame.add("call", [*operands, *carries], attributes, types, span)
     results = op.results[: len(op.results) - len(carries)]
     for carried, following in zip(record.carries, op.results[len(results) :], strict=True):
@@ -113,9 +111,7 @@ def _outward(type_: TensorType, record: FunctionRecord, operands: list[Value]) -
         for inner, outer in zip(argument.type.axes, operand.type.axes, strict=False)
         if inner.name is not None and inner.name.startswith("%")
     }
-    axes = [
-        Axis(a.size, names.get(a.name)) if a.name is not None and a.name.startswith("%") else a for a in type_.axes
-    ]
+    axes = [Axis(a.size, names.get(a.name)) if a.name is not None and a.name.startswith("%") else a for a in type_.axes]
     return type_.with_axes(tuple(axes))
 
 
@@ -175,12 +171,7 @@ def find_parameter(frame: Frame, path: Path) -> Parameter | None:
 def known_parameters(frame: Frame, prefix: Path) -> list[str]:
     """The names of the weights directly at `prefix`."""
     prefix = (*frame.base, *prefix)
-    return [
-        path[-1]
-        for owner, base in _owners(frame)
-        for path in owner.parameters
-        if (*base, *path[:-1]) == prefix
-    ]
+    return [path[-1] for owner, base in _owners(frame) for path in owner.parameters if (*base, *path[:-1]) == prefix]
 
 
 def _owners(frame: Frame) -> list[tuple[Function, Path]]:

@@ -31,7 +31,7 @@ from .values import (
 _roots = itertools.count(1)
 
 
-class Unreachable(Exception):
+class Unreachable(Exception):  # noqa: N818 - it is caught: the loop is written out
     """A layer inside a rolled loop has weights outside of it; the loop is written out instead."""
 
     def __init__(self, instance: LayerInstance) -> None:
@@ -39,7 +39,7 @@ class Unreachable(Exception):
         self.instance = instance
 
 
-class _Differs(Exception):
+class _DifferenceError(Exception):
     """A turn of the loop gives another type than it takes."""
 
 
@@ -104,11 +104,11 @@ def _try_rolled(layers: list[CValue], tensors: list[Value], path: Path, body: Bo
     try:
         result = _turn(layers, region, path, body, span)
         if len(frame.carries) > carries or [len(c.carries) for c in frame.recurs] != recurring:
-            raise _Differs
+            raise _DifferenceError
         region.results = functions.flatten(result, span)
         if [(v.type.dtype, v.type.sizes) for v in region.results] != [(v.type.dtype, v.type.sizes) for v in tensors]:
-            raise _Differs
-    except (Unreachable, _Differs):
+            raise _DifferenceError
+    except (Unreachable, _DifferenceError):
         frame.function.parameters.clear()
         frame.function.parameters.update(parameters)
         del frame.carries[carries:]
@@ -207,7 +207,12 @@ def apply_conditional(conditional: Conditional, values: list[CValue], body: Body
 def apply_recurrent(recurrent: Recurrent, values: list[CValue], body: Body, span: Span) -> CValue:
     """`recur(cell, over = …)` on one sequence: the cell's outputs, step by step."""
     sequences = functions.flatten(Sequence(tuple(values)), span)
-    (axis,) = axes.resolve_axes(recurrent.over, sequences[0].type, recurrent.span)
+    if not sequences:
+        raise Fault("TRX0413", "`recur` needs a sequence, and is given none", span)
+    along = axes.resolve_axes(recurrent.over, sequences[0].type, recurrent.span)
+    if len(along) != 1:
+        raise Fault("TRX0208", f"`recur` goes over one dim, and this is {len(along)}", recurrent.span)
+    (axis,) = along
     walked = sequences[0].type.axes[axis]
     frame = body.frame
     region = Region([Value(_without(v.type, axis), v.name) for v in sequences])

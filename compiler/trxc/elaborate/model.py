@@ -96,7 +96,9 @@ def _root(session: Session, ref: ItemRef, item: ast.Layer, pins: dict[str, CValu
     _bind_parameters(item, body, ref, pins)
     body.parameter_names = frozenset(p.name.name for p in item.parameters)
     given = _inputs(item, body, function)
-    function.title = title_of(LayerInstance(ref, {k: v for k, v in body.variables.items() if k in body.parameter_names}, namer, item.span))
+    function.title = title_of(
+        LayerInstance(ref, {k: v for k, v in body.variables.items() if k in body.parameter_names}, namer, item.span)
+    )
     result = run_layer(item, body, [], given, item.name.span)
     function.body.results = flatten(result, item.name.span)
     if frame.carries and pins is None:

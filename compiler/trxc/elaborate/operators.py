@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..dims import DimError
-from ..ir import Value
+from ..ir import Attribute, Value
 from ..ops import TypeFault
 from ..source import Span
 from ..syntax import ast
@@ -53,7 +53,12 @@ def constant(number: int | float | bool, dtype: DType, body: Body, span: Span) -
 
 
 def apply_op(
-    kind: str, values: Sequence[Value], attributes: dict, body: Body, span: Span, spans: Sequence[Span]
+    kind: str,
+    values: Sequence[Value],
+    attributes: Mapping[str, Attribute],
+    body: Body,
+    span: Span,
+    spans: Sequence[Span],
 ) -> list[Value]:
     """Applies an op of the table, its faults said at the operands' places."""
     try:
@@ -163,7 +168,7 @@ def _fold(node: ast.Binary, left: CValue, right: CValue, body: Body) -> CValue:
 
 
 def _is_number(value: CValue) -> bool:
-    return isinstance(value, Size | float) and not isinstance(value, bool)
+    return isinstance(value, Size | float)
 
 
 def _fold_logic(operator: str, left: CValue, right: CValue, node: ast.Binary) -> CValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..frozen import Frozen
@@ -47,7 +47,9 @@ class DataFields:
         """The fault for a field that the data do not have."""
         known = ", ".join(f"`{n}`" for n in self.fields) or "none"
         helps = nearest(name, self.fields) or (f"`… >> rename(other, to = {name})` renames one",)
-        return Fault("TRX0507", f"the data yield no field `{name}`, {why}", span, helps=helps, notes=[f"fields: {known}"])
+        return Fault(
+            "TRX0507", f"the data yield no field `{name}`, {why}", span, helps=helps, notes=[f"fields: {known}"]
+        )
 
 
 def stages(record: RecordValues) -> list[Declared]:
@@ -86,12 +88,10 @@ def data_fields(session: Session, record: RecordValues) -> DataFields | None:
             failed = True
     if failed:
         return None
-    declared = record.values.get("fields")
-    if isinstance(declared, dict):
-        for name, type_ in declared.items():
-            assert isinstance(name, str) and isinstance(type_, TypeValue)
-            dims = tuple(DataDim(("declared", name, i), d.value if d else None) for i, d in enumerate(type_.sizes))
-            result.fields[name] = DataField(type_.dtype, dims)
+    for name, type_ in (record.nested("fields") or {}).items():
+        assert isinstance(type_, TypeValue)
+        dims = tuple(DataDim(("declared", name, i), d.value if d else None) for i, d in enumerate(type_.sizes))
+        result.fields[name] = DataField(type_.dtype, dims)
     return result
 
 
@@ -116,7 +116,12 @@ def _apply(part: Declared, at: int, result: DataFields) -> None:
 
 
 def _field_type(
-    type_: ast.TypeExpr, at: int, given: dict[str, object], before: dict[str, DataField], result: DataFields, part: Declared
+    type_: ast.TypeExpr,
+    at: int,
+    given: Mapping[str, object],
+    before: dict[str, DataField],
+    result: DataFields,
+    part: Declared,
 ) -> DataField:
     name = type_.name.name
     argument = given.get(name)
@@ -138,7 +143,7 @@ def _field_type(
     return DataField(dtype, tuple(dims))
 
 
-def _dim(item: ast.Expr, at: int, index: int, given: dict[str, object]) -> DataDim:
+def _dim(item: ast.Expr, at: int, index: int, given: Mapping[str, object]) -> DataDim:
     if isinstance(item, ast.Number) and isinstance(item.value, int):
         return DataDim((at, "number", index), item.value)
     name = item.name if isinstance(item, ast.Name) else f"dim {index}"

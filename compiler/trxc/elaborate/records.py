@@ -131,6 +131,9 @@ def read_fields(
             if name.name in result.values:
                 labels = [(result.spans[name.name], "first here")]
                 raise Fault("TRX0502", f"field `{name.name}` is given twice", name.span, labels=labels)
+            if isinstance(value, ast.NoneValue) and not spec.required:  # as if it were not there: `--set quick.mesh=none`
+                result.values[name.name] = spec.default
+                continue
             result.spans[name.name] = name.span
             result.values[name.name] = _value(spec, node, value, body)
         except Fault as fault:
@@ -310,7 +313,7 @@ def _best(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
 
 def _patterns(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
     if isinstance(value, ast.Name | ast.Attribute):
-        help_ = f"`{spec.name} = [\"{value.span.text}*\"]`"
+        help_ = f'`{spec.name} = ["{value.span.text}*"]`'
         raise Fault("TRX0505", f"`{spec.name}` is a list of strings", value.span, helps=[help_])
     found = evaluation.evaluate(value, body)
     items = found.items if isinstance(found, Sequence) else (found,)
@@ -342,6 +345,7 @@ def read_mesh(session: Session, ref: ItemRef) -> MeshSpec:
             mesh.axes[name.name] = size
         except Fault as fault:
             session.report(fault)
+            mesh.axes[name.name] = 1
     for rule in rules:
         try:
             _rule(rule, mesh)
@@ -363,7 +367,9 @@ def _rule(rule: ast.Rule, mesh: MeshSpec) -> None:
     for key in rule.keys:
         name = key.name if isinstance(key, ast.Ident) else key.value
         if name in mesh.rules:
-            raise Fault("TRX0502", f"dim `{name}` is placed twice", key.span, labels=[(mesh.rule_spans[name], "first here")])
+            raise Fault(
+                "TRX0502", f"dim `{name}` is placed twice", key.span, labels=[(mesh.rule_spans[name], "first here")]
+            )
         mesh.rules[name] = tuple(axes)
         mesh.rule_spans[name] = key.span
 

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from ..dims import Mod
 from ..ir import Attribute, Op, Parameter, Value
+from ..resolve import nearest
 from ..source import Span
 from ..syntax import ast
 from ..types import Axis
@@ -36,9 +37,7 @@ def input_signatures(item: ast.Layer | ast.Extern) -> list[ast.Signature]:
     return [s for node in item.body or () if isinstance(node, ast.Input) for s in node.signatures]
 
 
-def run_body(
-    item: ast.Layer, body: Body, values: list[CValue], named: dict[str, CValue], span: Span
-) -> CValue:
+def run_body(item: ast.Layer, body: Body, values: list[CValue], named: dict[str, CValue], span: Span) -> CValue:
     """A body's statements on input values: its output, or the tuple of its outputs.
 
     Raises:
@@ -57,9 +56,7 @@ def run_body(
     return outputs[0] if len(outputs) == 1 else Sequence(tuple(outputs))
 
 
-def _assign_inputs(
-    item: ast.Layer, values: list[CValue], named: dict[str, CValue], span: Span
-) -> dict[str, CValue]:
+def _assign_inputs(item: ast.Layer, values: list[CValue], named: dict[str, CValue], span: Span) -> dict[str, CValue]:
     signatures = input_signatures(item)
     name = item.name.name
     if len(values) > len(signatures):
@@ -69,13 +66,15 @@ def _assign_inputs(
     given: dict[str, CValue] = {s.name.name: v for s, v in zip(signatures, values, strict=False)}
     for key, value in named.items():
         if key not in {s.name.name for s in signatures}:
-            near = evaluation.nearest(key, [s.name.name for s in signatures])
+            near = nearest(key, [s.name.name for s in signatures])
             raise Fault("TRX0409", f"`{name}` has no input `{key}`", span, helps=near)
         given[key] = value
     for signature in signatures:
         if signature.name.name not in given and signature.default is None and not signature.type.optional:
             first = signature.name.name
-            raise Fault("TRX0413", f"`{name}` needs an input `{first}`", span, labels=[(signature.span, "declared here")])
+            raise Fault(
+                "TRX0413", f"`{name}` needs an input `{first}`", span, labels=[(signature.span, "declared here")]
+            )
     return given
 
 
@@ -105,19 +104,27 @@ def run_statements(statements: tuple[ast.Statement, ...], body: Body, given: dic
 
 def _poison(statement: ast.Statement, body: Body) -> None:
     for name in _introduced(statement):
-        body.variables.setdefault(name, POISON)
-        if isinstance(statement, ast.Bind):
-            body.variables[name] = POISON
+        if name not in body.dims:
+            body.variables.setdefault(name, POISON)
+    if isinstance(statement, ast.Bind):
+        body.variables.update(dict.fromkeys((ident.name for ident in statement.names), POISON))
     if isinstance(statement, ast.Next):
         body.variables[f"%next {statement.name.name}"] = POISON
 
 
+def _dims_of(type_: ast.TypeExpr | None) -> list[str]:
+    """The names that an annotation may have bound."""
+    dims = type_.dims if type_ is not None else None
+    names = [item.name for item in dims or () if isinstance(item, ast.Name | ast.PackDim)]
+    return [name.name if isinstance(name, ast.Ident) else name for name in names if name is not None]
+
+
 def _introduced(statement: ast.Statement) -> list[str]:
     match statement:
-        case ast.Bind(names=names):
-            return [n.name for n in names]
-        case ast.Output(name=name):
-            return [name.name] if name else []
+        case ast.Bind(names=names, type=type_):
+            return [*(n.name for n in names), *_dims_of(type_)]
+        case ast.Output(name=name, type=type_):
+            return [*([name.name] if name else []), *_dims_of(type_)]
         case ast.Input(signatures=signatures):
             return [s.name.name for s in signatures]
         case ast.If(then=then, otherwise=otherwise):
@@ -186,8 +193,7 @@ def _bind(node: ast.Bind, body: Body) -> None:
     if len(node.names) > 1:
         _bind_tuple(node, value, body)
         return
-    (ident,) = node.names
-    bind_name(ident, value, node.type, node.value.span, body)
+    bind_name(node.names[0], value, node.type, node.value.span, body)
 
 
 def bind_name(ident: ast.Ident, value: CValue, type_: ast.TypeExpr | None, span: Span, body: Body) -> None:
@@ -305,7 +311,9 @@ def _carry(node: ast.Carry, body: Body) -> None:
 def _next(node: ast.Next, body: Body) -> None:
     name = node.name.name
     if name not in body.states and name not in body.carried:
-        near = evaluation.nearest(name, [*body.states, *body.carried])
+        if body.variables.get(name) is POISON:
+            raise Silent
+        near = nearest(name, [*body.states, *body.carried])
         raise Fault("TRX0301", f"no carry or state is called `{name}`", node.name.span, helps=near)
     value = operators.as_tensor(evaluation.evaluate(node.value, body), body, node.value.span)
     wanted = body.states[name][1] if name in body.states else body.carried[name].type
@@ -335,7 +343,9 @@ def _require(node: ast.Require, body: Body) -> None:
         facts = _facts(node.condition, body)
         raise Fault("TRX0420", f"this does not hold: {text}", node.condition.span, notes=facts)
     if not isinstance(value, Condition):
-        raise Fault("TRX0406", f"`require` takes a condition on sizes, and this is {describe(value)}", node.condition.span)
+        raise Fault(
+            "TRX0406", f"`require` takes a condition on sizes, and this is {describe(value)}", node.condition.span
+        )
     assume(value, body)
     requirement = Requirement(value.operator, value.left, value.right, text, node.condition.span, body.session.trail())
     body.session.requirements.append(requirement)

@@ -49,7 +49,6 @@ class Checked:
     shared: Session
     elaborated: dict[str, Elaborated] = field(default_factory=dict[str, Elaborated])
 
-
     def session(self, *, training: bool = False) -> Session:
         """A session for one of the program's items: what constants are, and what is known to be wrong, all share."""
         return Session(

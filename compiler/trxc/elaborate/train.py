@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..diagnostics import Diagnostics
 from ..dims import dim
-from ..ir import Function, Module
+from ..ir import Module
 from ..plan.sharding import names_in, uneven
 from ..resolve import ItemRef, nearest
 from ..source import Span
@@ -18,7 +18,7 @@ from .pipeline import DataFields, data_fields
 from .records import Best, MeshSpec, RecordValues, read_mesh, read_record, record_body
 from .subject import Checked, Elaborated, Roots, Subject, collect, find_subject
 from .training import Batch, bind_batch, loss_function, metric_functions
-from .values import CValue, whole
+from .values import POISON, CValue, whole
 
 
 class Recipe:
@@ -32,8 +32,8 @@ class Recipe:
 
     def elaborate(self) -> Elaborated | None:
         """The recipe's module and records; None where something is wrong."""
-        steps = self._steps()
-        variables: dict[str, CValue] = {} if steps is None else {"total_steps": whole(steps)}
+        steps, total = self._steps()
+        variables: dict[str, CValue] = {} if total is None else {"total_steps": total}
         train = read_record(self.session, self.ref, variables)
         self._check_amounts(train)
         model = find_subject(self.checked, self.ref, self.models)
@@ -56,10 +56,13 @@ class Recipe:
         _check_requirements(self.session, self.ref.name, result.requirements, result.batch)
         return None if self.checked.diagnostics.failed else result
 
-    def _steps(self) -> int | None:
-        """How many steps it trains, if the record says so in steps: schedules end with them."""
+    def _steps(self) -> tuple[int | None, CValue]:
+        """How many steps it trains, if the record says so in steps, and what schedules that end with them are told."""
         quiet = Session(self.checked.library, Diagnostics(), overrides=self.checked.overrides)
-        return read_record(quiet, self.ref, {"total_steps": whole(1)}).integer("steps")
+        record = read_record(quiet, self.ref, {"total_steps": whole(1)})
+        steps = record.integer("steps")
+        wrong = steps is None and ("steps" in record.spans or "epochs" not in record.spans)
+        return steps, POISON if wrong else None if steps is None else whole(steps)
 
     def _check_amounts(self, train: RecordValues) -> None:
         spans = train.spans
@@ -88,7 +91,8 @@ class Recipe:
             return None
         measure, summarize = found
         functions = [apply.function, learned.function, loss_body, measure, summarize]
-        roles = dict(zip(("apply", "loss", "measure", "summarize"), [functions[0].name, *_names(functions[2:])], strict=True))
+        roles = {"apply": apply.function.name, "loss": loss_body.name}
+        roles |= {"measure": measure.name, "summarize": summarize.name}
         module = Module(self.ref.name, {f.name: f for f in functions}, roles)
         collect(module, serve, learn)
         metrics = tuple(n for n in summarize.output_names if n != "loss")
@@ -135,10 +139,6 @@ def check_evaluation(checked: Checked, ref: ItemRef, models: Mapping[str, Subjec
     metrics = record.expressions("metrics")
     metric_functions(serve, apply, batch, None, metrics, record_body(session, ref), ref.name_span)
     _check_requirements(session, ref.name, serve.requirements, batch)
-
-
-def _names(functions: list[Function]) -> list[str]:
-    return [function.name for function in functions]
 
 
 def _read_data(session: Session, record: RecordValues) -> tuple[RecordValues | None, DataFields | None]:

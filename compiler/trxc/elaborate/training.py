@@ -148,7 +148,10 @@ def _remarks(batch: Batch, outputs: Iterable[str]) -> tuple[str, ...]:
     """Which names a loss or metric has to speak of, for one that means nothing."""
     fields = ", ".join(f"`{name}`" for name in batch.data.tensors()) or "none"
     more = ", and what the source holds: `fields { name = int }` declares it" if batch.data.open else ""
-    return (f"outputs of the model: {', '.join(f'`{name}`' for name in outputs)}", f"fields of the data: {fields}{more}")
+    return (
+        f"outputs of the model: {', '.join(f'`{name}`' for name in outputs)}",
+        f"fields of the data: {fields}{more}",
+    )
 
 
 def _drop_unused(function: Function, keep: int) -> None:

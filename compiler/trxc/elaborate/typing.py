@@ -105,7 +105,14 @@ def match(type_: ast.TypeExpr, value: Value, body: Body, span: Span, *, entering
         given = value.type.dtype
         helps = [f"`cast(x, {wanted})` converts it"] if given.kind != "float" or wanted.kind == "int" else []
         message = f"`{wanted}` is wanted here, and this is `{given}`"
-        raise Fault("TRX0206", message, span, label=f"is {given}{value.type.show()}", labels=[(type_.span, "declared here")], helps=helps)
+        raise Fault(
+            "TRX0206",
+            message,
+            span,
+            label=f"is {given}{value.type.show()}",
+            labels=[(type_.span, "declared here")],
+            helps=helps,
+        )
     if type_.dims is None:
         return
     pairs = _pair(type_, value.type, span)
@@ -129,7 +136,7 @@ def _pair(type_: ast.TypeExpr, given: TensorType, span: Span) -> list[tuple[ast.
     if not packs:
         return [(item, (given.axes[at],)) for at, item in enumerate(dims)]
     at, extra = packs[0], given.rank - least
-    pairs = [(item, (given.axes[i],)) for i, item in enumerate(dims[:at])]
+    pairs: list[tuple[ast.Dim, tuple[Axis, ...]]] = [(item, (given.axes[i],)) for i, item in enumerate(dims[:at])]
     pairs.append((dims[at], given.axes[at : at + extra]))
     pairs += [(item, (given.axes[at + extra + i],)) for i, item in enumerate(dims[at + 1 :])]
     return pairs
@@ -271,7 +278,11 @@ def check_argument(parameter: ast.Parameter, value: CValue, owner: str, span: Sp
     if wanted is None:
         raise Fault("TRX0301", f"there is no type `{name}`", type_.name.span, helps=nearest(name, COMPILE_TIME))
     message = f"argument `{parameter.name.name}` of `{owner}` is {wanted}, and this is {describe(value)}"
-    helps = [f"`{owner}` is given its arguments first: `{owner}()(x)` or `x |> {owner}`"] if isinstance(value, Value) else []
+    helps = (
+        [f"`{owner}` is given its arguments first: `{owner}()(x)` or `x |> {owner}`"]
+        if isinstance(value, Value)
+        else []
+    )
     raise Fault("TRX0405", message, span, labels=[(parameter.span, "declared here")], helps=helps)
 
 

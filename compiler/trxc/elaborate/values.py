@@ -219,8 +219,8 @@ Applicable: TypeAlias = (
     | Conditional | Identity
 )  # fmt: skip
 CValue: TypeAlias = (
-    Size | float | bool | str | None | DType | Condition | Sequence | AxesRef | TypeValue | Declared | DeclaredRef
-    | Chain | Value | Applicable | Poison
+    Size | float | bool | str | DType | Condition | Sequence | AxesRef | TypeValue | Declared | DeclaredRef
+    | Chain | Value | Applicable | Poison | None
 )  # fmt: skip
 
 LAYER_LIKE = (

@@ -126,7 +126,7 @@ class Split(Movement):
 
 
 class ExpandDims(Movement):
-    """`expand_dims(x, at)`, `x[:, newaxis]`: a new dim of size 1 at place `at` of the result."""
+    """`expand_dims(x, at)`, `x[:, none]`: a new dim of size 1 at place `at` of the result."""
 
     name = "expand_dims"
     slots = (Operand("x"), Setting("at", "int"))

@@ -55,6 +55,11 @@ class Request:
         return replace(self, steps=self.steps[1:])
 
     @property
+    def short(self) -> str:
+        """What the value is called in the layer that it stands in."""
+        return self.name.rpartition(".")[2]
+
+    @property
     def index(self) -> int | None:
         """The iteration that it is for, where the first step leads into a loop."""
         return self.steps[0].index
@@ -248,7 +253,7 @@ class _Builder:
         for request, within in inner.items():
             if not request.fed:
                 target.body.results.append(values[within])
-                found[request] = Value(renaming.type(values[within].type))
+                found[request] = Value(renaming.type(values[within].type), request.short)
                 op.results.append(found[request])
         return found
 
@@ -276,7 +281,7 @@ class _Builder:
         for request, within in inner.items():
             if not request.fed:
                 type_ = values[within].type
-                found[request] = Value(type_.with_axes((*type_.axes[:axis], length, *type_.axes[axis:])))
+                found[request] = Value(type_.with_axes((*type_.axes[:axis], length, *type_.axes[axis:])), request.short)
                 inside.results.insert(len(inside.results) - carries, values[within])
                 op.results.insert(len(op.results) - carries, found[request])
         return found
@@ -297,7 +302,7 @@ class _Builder:
             parts.append(part)
             for request, within in inner.items():
                 if not request.fed:
-                    collected.setdefault(request, []).append(_collect(part, values[within], last - first))
+                    collected.setdefault(request, []).append(_collect(part, request, values[within]))
             operands = part.results[: len(op.operands)]
         ends = dict(zip(op.results, operands, strict=True))
         for before, after in ends.items():
@@ -333,14 +338,14 @@ def _cuts(total: int, indices: Sequence[int | None]) -> list[tuple[int, int]]:
     return list(itertools.pairwise(ordered))
 
 
-def _collect(part: Op, value: Value, count: int) -> Value:
+def _collect(part: Op, request: Request, value: Value) -> Value:
     """One more result of a loop: a value of its region, stacked over the iterations."""
     before = part.attributes.get("collected", 0)
     assert isinstance(before, int)
     part.attributes["collected"] = before + 1
     part.regions[0].results.append(value)
-    stacked = TensorType(value.type.dtype, (Axis(dim(count)), *value.type.axes))
-    part.results.append(Value(stacked))
+    stacked = TensorType(value.type.dtype, (Axis(dim(repeat_count(part))), *value.type.axes))
+    part.results.append(Value(stacked, request.short))
     return part.results[-1]
 
 

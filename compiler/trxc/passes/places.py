@@ -105,7 +105,9 @@ class Names:
         self._left = MOST
 
     def places(self, tokens: Sequence[str] | None = None) -> Iterator[Place]:
-        """Every named value, in order; with `tokens`, those whose path is one that they begin with, or the other way.
+        """Every named value, in order; with `tokens`, those whose path is one that they begin with.
+
+        Of layers below that path, only inputs are there then.
 
         A value's type is the one that it has where it stands.
         """
@@ -145,7 +147,11 @@ class Names:
         steps = (*scope.steps, Step(position))
         if op.kind == "call":
             inner = _Scope(segments, steps, 0 if op.path() else scope.depth + 1)
-            yield from self._function(self.module.functions[callee(op)], inner, tokens)
+            function = self.module.functions[callee(op)]
+            if tokens is not None and len(segments) > len(tokens):  # that there is such a layer is all that matters
+                yield from self._arguments(function.body, inner, loop=False)
+            else:
+                yield from self._function(function, inner, tokens)
             return
         inner = _Scope(segments, steps, scope.depth if not op.path() else 0)
         region = op.regions[0]
@@ -230,10 +236,10 @@ class Names:
         prefix = "".join(f"{token}." for token in known)
         whole = level == len(tokens)
         message = f"`{name}` is a layer, not a value" if whole else f"there is no value `{name}`"
-        wanted = tokens[level] if level < len(tokens) else ""
+        wanted, bracket, index = tokens[level].partition("[") if level < len(tokens) else ("", "", "")
         near = get_close_matches(wanted, [*layers, *values], n=1, cutoff=0.5)
-        tail = tokens[level + 1 :]
-        helps = (f"did you mean `{'.'.join([*known, near[0], *tail])}`?",) if near else ()
+        rest = [near[0] + bracket + index, *tokens[level + 1 :]] if near else []
+        helps = (f"did you mean `{'.'.join([*known, *rest])}`?",) if near else ()
         shown = ", ".join(f"`{value}`" for value in values[:30]) + (", …" if len(values) > 30 else "")
         notes = [f"values in `{prefix[:-1]}`: {shown}" if prefix else f"values of the model: {shown}"] if values else []
         notes += [f"layers: {', '.join(f'`{layer}`' for layer in layers[:30])}"] if layers else []

@@ -18,6 +18,7 @@ After::
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -86,12 +87,20 @@ class _Retyped:
 
     def __init__(self, module: Module, compute: DType, *, outer: bool) -> None:
         self.module, self.compute, self.outer = module, compute, outer
+        self._control: dict[str, Callable[[Op, dict[Value, Value]], None]] = {
+            "constant": self._constant, "size": self._constant, "call": self._call, "repeat": self._loop,
+            "recur": self._loop, "cond": self._branches,
+        }  # fmt: skip
 
     def function(self, function: Function) -> None:
         """Retypes a function."""
         for path, parameter in function.parameters.items():
             function.parameters[path] = type(parameter)(
-                parameter.path, self._exact(parameter.type, F32), parameter.initializer, parameter.trainable, parameter.span
+                parameter.path,
+                self._exact(parameter.type, F32),
+                parameter.initializer,
+                parameter.trainable,
+                parameter.span,
             )
         body, casts = function.body, list[Op]()
         new: dict[Value, Value] = {}
@@ -103,7 +112,9 @@ class _Retyped:
         self._region(body, new)
         body.ops[:0] = casts
         if self.outer:
-            body.results[:] = [self._as(value, F32, body.ops) if value.type.dtype == self.compute else value for value in body.results]
+            body.results[:] = [
+                self._as(value, F32, body.ops) if value.type.dtype == self.compute else value for value in body.results
+            ]
 
     def _exact(self, type_: TensorType, floating: DType) -> TensorType:
         if not type_.dtype.generic:
@@ -137,8 +148,8 @@ class _Retyped:
             if value.type.dtype == self.compute != F32:
                 ops.insert(len(ops) - 1, _cast(value, F32, op.span))
                 op.operands[0] = ops[-2].result
-        elif op.kind in _CONTROL:
-            _CONTROL[op.kind](self, op, new)
+        elif op.kind in self._control:
+            self._control[op.kind](op, new)
         elif op.kind in FULL and self.compute != F32:
             self._in_full(op, ops, new)
         else:
@@ -196,12 +207,6 @@ class _Retyped:
             self._region(region, dict(new))
         for result, inner in zip(op.results, op.regions[0].results, strict=True):
             result.type = result.type.with_dtype(inner.type.dtype)
-
-
-_CONTROL = {
-    "constant": _Retyped._constant, "size": _Retyped._constant, "call": _Retyped._call, "repeat": _Retyped._loop,
-    "recur": _Retyped._loop, "cond": _Retyped._branches,
-}  # fmt: skip
 
 
 def _cast(value: Value, dtype: DType, span: object) -> Op:

@@ -177,7 +177,10 @@ def _dead(body: Region, writers: frozenset[str]) -> bool:
 
 
 def _held(region: Region) -> list[Value]:
-    return [*region.results, *(v for op in region.walk() for v in [*op.operands, *(r for g in op.regions for r in g.results)])]
+    return [
+        *region.results,
+        *(v for op in region.walk() for v in [*op.operands, *(r for g in op.regions for r in g.results)]),
+    ]
 
 
 def _writes(op: Op, writers: frozenset[str]) -> bool:

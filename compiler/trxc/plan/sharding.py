@@ -12,13 +12,13 @@ from ..types import Axis
 Rules: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 """The rules of a mesh: a dim's name, and the axes that it goes over."""
 
-Spec: TypeAlias = tuple["str | None | tuple[str, ...]", ...]
+Spec: TypeAlias = tuple["str | tuple[str, ...] | None", ...]
 
 
 def spec_of(axes: Sequence[Axis], rules: Rules) -> Spec:
     """The mesh axes of each dim by the rules for its name; a mesh axis splits one dim only, the first."""
     table, used = dict(rules), set[str]()
-    spec: list[str | None | tuple[str, ...]] = []
+    spec: list[str | tuple[str, ...] | None] = []
     for axis in axes:
         mine = tuple(a for a in table.get(axis.public_name or "", ()) if a not in used)
         used.update(mine)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .tables import Tables
+from .tables import Rule, Tables
 from .tokens import END, WORD, Token
 
 Build = Callable[[str, list[Any], int, int], Any]
@@ -86,12 +86,16 @@ class Machine:
         Raises:
             Unexpected: where the grammar has no place for it.
         """
-        states, table = self.states, self._tables.states
+        states, table, rules = self.states, self._tables.states, self._tables.rules
         while (action := table[states[-1]].get(terminal)) is not None:
             if action >= 0:
                 self._push(action, token, token.start, token.end)
                 return
-            self._reduce(-action - 1, token)
+            rule = rules[-action - 1]
+            if rule.passes:  # the value goes through, only the state changes
+                states[-1] = table[states[-2]][rule.origin]
+            else:
+                self._reduce(rule, token)
         if terminal == END and self.finished:
             return
         raise Unexpected(token)
@@ -102,11 +106,7 @@ class Machine:
         self._starts.append(start)
         self._ends.append(end)
 
-    def _reduce(self, number: int, token: Token) -> None:
-        rule = self._tables.rules[number]
-        if rule.passes:  # the value goes through, only the state changes
-            self.states[-1] = self._tables.states[self.states[-2]][rule.origin]
-            return
+    def _reduce(self, rule: Rule, token: Token) -> None:
         size = rule.size
         base = len(self._values) - size
         start, end = (self._starts[base], self._ends[-1]) if size else (token.start, token.start)
@@ -149,7 +149,10 @@ def _splice(children: list[Any]) -> Splice:
 
 def _flatten(values: list[Any]) -> list[Any]:
     """Children in order, with splices taken apart. The first splice is reused: lists grow to the right."""
-    if not any(isinstance(value, Splice) for value in values):
+    for value in values:
+        if isinstance(value, Splice):
+            break
+    else:
         return values
     flat: list[Any] = values[0] if isinstance(values[0], Splice) else [values[0]]
     for value in values[1:]:

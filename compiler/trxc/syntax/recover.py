@@ -6,6 +6,7 @@ and left out otherwise.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from ..frozen import Frozen
@@ -41,7 +42,7 @@ class Reader:
         self._builder = builder
         self._text = builder.source.text
         self._machine = Machine(tables, start, builder.build)
-        self._items = {word for word, entries in tables.keywords.items() if any(name in ITEM for name, _ in entries)}
+        self._keywords = tables.keywords
         self._borders: list[_Border] = []
         self._depth = 0
         self._errors = 0
@@ -61,6 +62,11 @@ class Reader:
                 self._report(at)
                 at = self._recover(at)
         return self._machine.result if self._machine.finished else None
+
+    @cached_property
+    def _items(self) -> set[str]:
+        """The words that begin an item."""
+        return {word for word, entries in self._keywords.items() if any(name in ITEM for name, _ in entries)}
 
     def _terminal(self, at: int) -> str:
         return self._machine.terminal(self._tokens[at], self._text)

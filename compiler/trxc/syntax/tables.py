@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache, cached_property
@@ -198,6 +197,8 @@ def _read_own(place: Path) -> str:
 
 def _write(place: Path, text: str) -> None:
     """Writes beside `place` and renames, so that nobody ever reads half a file."""
+    import tempfile  # which loads more than reading the tables needs
+
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=place.parent, suffix=".tmp")  # made with mode 0600
     try:

@@ -42,10 +42,10 @@ def say_error(error: CommandError) -> None:
 
 def say_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
     """Diagnostics for a person, on stderr; nothing where there are none."""
-    from ...diagnostics.terminal import render_all
+    if found := list(diagnostics):
+        from ...diagnostics.terminal import render_all
 
-    if text := render_all(diagnostics, colour=coloured(sys.stderr)):
-        say(text)
+        say(render_all(found, colour=coloured(sys.stderr)))
 
 
 def refuse_existing(paths: Iterable[Path], force: bool) -> None:

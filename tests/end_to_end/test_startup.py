@@ -1,0 +1,48 @@
+"""A check answers at once: it waits for no package that it does not need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+QUICKSTART = Path(__file__).parents[2] / "examples" / "quickstart.trx"
+HEAVY = {"jax", "jaxlib", "optax", "numpy", "lark", "rich", "trxc_runtime"}
+
+
+def imported(argv: list[str], cache: Path) -> set[str]:
+    """The packages that `trxc` imports on its way to success with these arguments."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "trxc", *argv],
+        capture_output=True, text=True, timeout=120, check=True, env={**os.environ, "XDG_CACHE_HOME": str(cache)},
+    )  # fmt: skip
+    timed = [line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {name.split(".")[0] for name in timed}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's cache folder after the first check, which had the parser's tables made."""
+    folder = tmp_path_factory.mktemp("cache")
+    assert "lark" in imported(["check", str(QUICKSTART)], folder)
+    return folder
+
+
+def test_a_check_imports_nothing_heavy(cache: Path):
+    packages = imported(["check", str(QUICKSTART)], cache)
+    assert {"trxc", "click"} <= packages
+    assert not packages & HEAVY
+
+
+def test_a_check_that_finds_something_imports_nothing_heavy_either(cache: Path, tmp_path: Path):
+    warned = tmp_path / "model.trx"
+    warned.write_text("use std.attention (causal_mask)\n\nmodel M {\n  input x: float[batch, 4]\n  output x\n}\n")
+    assert not imported(["check", str(warned)], cache) & HEAVY
+
+
+@pytest.mark.parametrize("argv", [["--version"], ["--help"], ["explain", "TRX0201"]])
+def test_help_imports_nothing_heavy(argv: list[str], cache: Path):
+    assert not imported(argv, cache) & HEAVY
