@@ -85,12 +85,24 @@ def test_the_complete_program_takes_a_step(tmp_path: Path) -> None:
     unchanged = trxc.compile(PROGRAMS / "gpt.trx")
     assert "384" in unchanged.source
     assert unchanged.manifest["recipe"]["train"]["accumulate"] == 4
-    small = {"GPT.embed": 24, "GPT.layers": 1, "quick.precision": "f32", "quick.batch": 8, "pod.data": 1, "pod.model": 1}
+    small = {
+        "GPT.embed": 24,
+        "GPT.layers": 1,
+        "quick.precision": "f32",
+        "quick.batch": 8,
+        "pod.data": 1,
+        "pod.model": 1,
+    }
     program = executed(trxc.compile(PROGRAMS / "gpt.trx", set=small).source)
     params, state = program.init(jax.random.key(0)), program.init_state()
-    batch = {name: jnp.ones((8, 256), jnp.int32) for name in ("tokens", "targets")}
-    given = program.loss(params, state, batch, jax.random.key(1))
-    assert given[0] == pytest.approx(np.log(256), rel=0.02)
+    rng = np.random.default_rng(0)
+    batch = {name: rng.integers(0, 256, (8, 256)).astype(np.int32) for name in ("tokens", "targets")}
+    before = jax.tree.map(np.array, params)
+    with jax.set_mesh(program.make_mesh()):
+        stepped = program.train_step(params, state, program.optimizer().init(params), batch, jax.random.key(1))
+        stepped = program.train_step(*stepped[:3], batch, jax.random.key(2))  # the first learns at the rate 0
+    assert stepped[3]["loss"] == pytest.approx(np.log(256), rel=0.02)
+    assert not np.array_equal(stepped[0]["table"]["w"], before["table"]["w"])
 
 
 def test_the_translator_compiles_with_sizes_from_outside() -> None:
@@ -228,4 +240,6 @@ def test_a_gpt_by_hand_has_the_same_loss_and_gradients(tmp_path: Path) -> None:
     ours, grads = jax.jit(jax.value_and_grad(lambda p: program.loss(p, {}, batch, jax.random.key(1))[0]))(params)
     by_hand, expected = jax.jit(jax.value_and_grad(gpt_loss))(params, batch)
     np.testing.assert_allclose(ours, by_hand, rtol=1e-5)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * float(abs(b).max())), grads, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * float(abs(b).max())), grads, expected
+    )

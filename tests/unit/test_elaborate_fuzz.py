@@ -87,10 +87,11 @@ def mutated(draw: st.DrawFn) -> str:
 
 def test_the_programs_are_right():
     for text in PROGRAMS:
-        assert [str(found) for found in trxc.check(text, filename="example.trx")] == []
+        found = trxc.check(text, filename="example.trx")
+        assert [str(item) for item in found if item.severity == "error"] == []
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(mutated())
 def test_a_mutated_program_gives_diagnostics(text: str):
     for found in trxc.check(text, filename="example.trx"):

@@ -9,10 +9,10 @@ from ..ops import TypeFault
 from ..resolve import ItemRef
 from ..source import Span
 from ..syntax import ast
-from . import calls, loops, operators, statements, typing
+from . import calls, loops, op_calls, operators, statements, typing
 from . import evaluate as evaluation
 from .body import Body, Frame, FunctionRecord, Namer, path_of
-from .faults import Fault, Silent
+from .faults import Fault, Silent, counted
 from .functions import build, call_function, find_parameter, key_of, known_parameters, plain_type, title_of
 from .values import (
     LAYER_LIKE,
@@ -100,8 +100,15 @@ def instantiate_bare(ref: LayerRef, body: Body, span: Span) -> LayerInstance:
 def _apply_parts(parts: tuple[CValue, ...], values: list[CValue], body: Body, span: Span) -> CValue:
     result: CValue = values[0] if len(values) == 1 else Sequence(tuple(values))
     for at, part in enumerate(parts):
-        result = apply(part, values if at == 0 else [result], body, span)
+        result = apply(part, values if at == 0 else [result], body, _place(part, body, span))
     return result
+
+
+def _place(part: CValue, body: Body, span: Span) -> Span:
+    """Where a part of a composition is written, if that is in the program."""
+    if isinstance(part, LayerInstance | Repeated | Recurrent | Conditional | Partial):
+        return span if body.session.library.is_standard(part.span.source) else part.span
+    return span
 
 
 def _spread(values: list[CValue], wanted: int) -> list[CValue]:
@@ -122,7 +129,7 @@ def _apply_op(function: OpRef, values: list[CValue], body: Body, span: Span) -> 
         values = [_apply_op(function, values[:-1], body, span), values[-1]]
     local = body.with_variables({f"%{at}": value for at, value in enumerate(values)})
     arguments = tuple(ast.Argument(span, None, ast.Name(span, f"%{at}")) for at in range(len(values)))
-    return calls.call_op(function, arguments, local, span)
+    return op_calls.call_op(function, arguments, local, span)
 
 
 def _apply_function(function: FnRef | OpRef | BuiltinRef, values: list[CValue], body: Body, span: Span) -> CValue:
@@ -142,7 +149,7 @@ def apply_closure(closure: Closure, values: list[CValue], body: Body, span: Span
     names = [p.name for p in closure.expression.parameters]
     values = _spread(values, len(names))
     if len(names) != len(values):
-        raise Fault("TRX0410", f"this `fn` takes {len(names)} values, and is given {len(values)}", span)
+        raise Fault("TRX0410", f"this `fn` takes {counted(len(names), 'value')}, and is given {len(values)}", span)
     inner = closure.body.with_variables(dict(zip(names, values, strict=True)))
     inner.frame = body.frame
     return evaluation.evaluate(closure.expression.body, inner)

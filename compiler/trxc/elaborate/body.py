@@ -29,6 +29,7 @@ MAX_OPS = 200_000
 MAX_STEPS = 30_000
 """Applications of layers and fns (and quadruples of items of lists) that one elaboration works through."""
 MAX_UNROLL = 1_000
+MAX_TRAIL = 10
 
 
 @dataclass
@@ -130,13 +131,21 @@ class Session:
         """Keeps a fault's diagnostic, with the trail of instantiations."""
         if isinstance(fault, NeedsKnown):
             self.needs.append(fault.symbols)
-        self.diagnostics.add(replace(self._at_home(fault.diagnostic), trail=self.trail()))
+        self._place(fault)
+        self.diagnostics.add(fault.diagnostic)
+
+    def _place(self, fault: Fault) -> None:
+        """Gives a fault its trail and its place in the program, where it has not been given them further in."""
+        if not fault.placed:
+            fault.placed = True
+            fault.diagnostic = replace(self._at_home(fault.diagnostic), trail=self.trail())
 
     def _at_home(self, diagnostic: Diagnostic) -> Diagnostic:
         """A fault inside the library is one of the user's call; the library's line stays as a label."""
         if diagnostic.span is None or (place := self.home(diagnostic.span)) == diagnostic.span:
             return diagnostic
-        inside = Label(diagnostic.span, diagnostic.label or "found here")
+        what = "required here" if diagnostic.code == "TRX0420" else "found here"
+        inside = Label(diagnostic.span, diagnostic.label or what)
         return replace(diagnostic, span=place, label="", labels=(inside, *diagnostic.labels), edits=())
 
     def home(self, span: Span) -> Span:
@@ -146,7 +155,10 @@ class Session:
 
     def trail(self) -> tuple[str, ...]:
         """The instantiations around here, innermost first."""
-        return tuple(entry.text for entry in reversed(self.stack))
+        texts = [entry.text for entry in reversed(self.stack)]
+        if len(texts) > MAX_TRAIL:
+            texts[MAX_TRAIL - 2 : -2] = [f"… {len(texts) - MAX_TRAIL} more"]
+        return tuple(texts)
 
     def circle(self, item: ItemRef) -> Fault | Silent:
         """What to raise for an item that is applied while it is being elaborated."""
@@ -203,6 +215,9 @@ class Session:
         self.stack.append(Instantiation(description, span, item))
         try:
             yield
+        except Fault as fault:
+            self._place(fault)
+            raise
         finally:
             self.stack.pop()
 

@@ -17,7 +17,7 @@ from ..types import BOOL
 from . import apply, axes, calls, operators
 from . import evaluate as evaluation
 from .body import MAX_OPS, Body
-from .faults import Fault, NeedsKnown
+from .faults import Fault, NeedsKnown, counted
 from .values import Conditional, CValue, Recurrent, Repeated, Sequence, Size, describe, whole
 
 MAX_RANGE = 10_000
@@ -45,7 +45,9 @@ def _arguments(node: ast.Call, names: list[str], required: int, name: str) -> di
     given: dict[str, ast.Expr] = {}
     for at, argument in enumerate(node.arguments):
         if argument.name is None and at >= len(names):
-            raise Fault("TRX0410", f"`{name}` takes {len(names)} arguments, and this is one more", argument.span)
+            raise Fault(
+                "TRX0410", f"`{name}` takes {counted(len(names), 'argument')}, and this is one more", argument.span
+            )
         key = argument.name.name if argument.name else names[at]
         if key not in names:
             raise Fault("TRX0409", f"`{name}` has no argument `{key}`", argument.span, helps=nearest(key, names))

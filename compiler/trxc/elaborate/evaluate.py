@@ -129,6 +129,7 @@ def unknown_name(name: str, body: Body, span: Span) -> Fault:
     helps = nearest(name, candidates)
     if name == "total_steps":
         helps = ("`steps = …` in the recipe says it, or as an argument here",)
+    helps = helps or body.session.library.offers(name)
     body.variables.setdefault(name, POISON)  # said once
     return Fault("TRX0301", f"nothing is called `{name}` here", span, helps=helps, notes=body.remarks)
 

@@ -8,6 +8,11 @@ from ..diagnostics import Diagnostic, Edit, Label
 from ..source import Span
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 input`, `2 inputs`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Fault(Exception):  # noqa: N818 - what users are told of is a fault of their program
     """Something is wrong with the program. The statement that was being elaborated gives a diagnostic and goes on."""
 
@@ -24,6 +29,7 @@ class Fault(Exception):  # noqa: N818 - what users are told of is a fault of the
         edits: Sequence[Edit] = (),
     ) -> None:
         super().__init__(message)
+        self.placed = False
         places = tuple(Label(place, text) for place, text in labels)
         self.diagnostic = Diagnostic(
             code, message, span, label=label, labels=places, helps=tuple(helps), notes=tuple(notes), edits=tuple(edits)

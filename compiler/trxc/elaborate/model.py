@@ -13,7 +13,7 @@ from ..syntax import ast
 from ..types import DTYPES, Axis
 from . import calls, statements, typing
 from . import evaluate as evaluation
-from .apply import run_layer
+from .apply import as_layer, run_layer
 from .body import Body, Frame, FunctionRecord, Namer, Session
 from .faults import Fault, NeedsKnown, Silent
 from .functions import flatten, title_of
@@ -51,8 +51,6 @@ def check_layer(session: Session, ref: ItemRef) -> None:
     """Checks a layer by itself: every size is a symbol, but those that must be known are what they default to."""
     item = ref.item
     assert isinstance(item, ast.Layer)
-    if item.value is not None:
-        return
     pins: dict[str, CValue] = {}
     for _ in range(MAX_PINS):
         trial = Session(
@@ -61,7 +59,10 @@ def check_layer(session: Session, ref: ItemRef) -> None:
         )  # fmt: skip
         try:
             with trial.within(f"{ref.name}, checked by itself", item.name.span):
-                _root(trial, ref, item, pins)
+                if item.value is not None:
+                    _check_value(trial, ref, item, item.value, pins)
+                else:
+                    _root(trial, ref, item, pins)
         except Fault as fault:
             trial.report(fault)
         except Silent:
@@ -71,6 +72,15 @@ def check_layer(session: Session, ref: ItemRef) -> None:
             _report_trial(session, trial)
             return
         pins.update(dict.fromkeys(unknown))
+
+
+def _check_value(session: Session, ref: ItemRef, item: ast.Layer, value: ast.Expr, pins: dict[str, CValue]) -> None:
+    """A layer that is an expression of others: whether it is a layer can be told; its input cannot."""
+    frame = Frame(Function("value", Region([])), session)
+    frame.regions.append(frame.function.body)
+    body = Body(session, frame, ref.unit, Namer((), frame, 0))
+    _bind_parameters(item, body, ref, pins)
+    as_layer(calls.settle(evaluation.evaluate(value, body), body, value.span), value.span)
 
 
 def _report_trial(session: Session, trial: Session) -> None:
@@ -114,6 +124,7 @@ def _root(session: Session, ref: ItemRef, item: ast.Layer, pins: dict[str, CValu
 def _inputs(item: ast.Layer, body: Body, function: Function) -> dict[str, CValue]:
     """The inputs of a root as values of symbolic sizes; optional ones are not there."""
     given: dict[str, CValue] = {}
+    statements.declare_leading_dims(item, body)
     for signature in statements.input_signatures(item):
         if signature.default is not None or signature.type.optional:
             continue

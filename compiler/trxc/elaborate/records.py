@@ -43,7 +43,7 @@ class MeshSpec:
 
 @dataclass
 class RecordValues:
-    """A record's fields: values by name (those of nested records by name again), expressions where tensors are meant."""
+    """A record's fields: values by name (nested records are by name again), expressions where tensors are meant."""
 
     item: ItemRef | None = None
     values: dict[str, object] = field(default_factory=dict[str, object])
@@ -119,23 +119,19 @@ def _override(fields: list[ast.RecordField], path: tuple[str, ...], value: ast.E
 def read_fields(
     nodes: tuple[ast.RecordField, ...], specs: tuple[FieldSpec, ...], owner: ast.Ident, body: Body, result: RecordValues
 ) -> None:
-    """Reads fields by a table into `result`, defaults included."""
+    """Reads fields by a table into `result`, defaults included.
+
+    A field that is wrong has a span and no value, and so has one whose name is taken to be misspelt.
+    """
     mistaken: dict[str, Span] = {}
     for name, node, value in flattened(nodes, body.session, rules=specs is RECORDS["weights"]):
-        spec = next((s for s in specs if s.name == name.name), None)
         try:
-            if spec is None:
-                near = nearest(name.name, [s.name for s in specs])
-                mistaken.update((s.name, name.span) for s in specs if any(f"`{s.name}`" in help_ for help_ in near))
-                raise Fault("TRX0501", f"there is no field `{name.name}` here", name.span, helps=near)
-            if name.name in result.values:
-                labels = [(result.spans[name.name], "first here")]
-                raise Fault("TRX0502", f"field `{name.name}` is given twice", name.span, labels=labels)
-            if isinstance(value, ast.NoneValue) and not spec.required:  # as if it were not there: `--set quick.mesh=none`
-                result.values[name.name] = spec.default
-                continue
-            result.spans[name.name] = name.span
-            result.values[name.name] = _value(spec, node, value, body)
+            spec = _spec_of(name, specs, result, mistaken)
+            if isinstance(value, ast.NoneValue) and not spec.required:
+                result.values[name.name] = spec.default  # as if it were not there: `--set quick.mesh=none`
+            else:
+                result.spans[name.name] = name.span
+                result.values[name.name] = _value(spec, node, value, body)
         except Fault as fault:
             body.session.report(fault)
             result.values.setdefault(name.name, None)
@@ -150,6 +146,22 @@ def read_fields(
             message = f"`{owner.name}` has no `{spec.name}`: {spec.doc}"
             body.session.report(Fault("TRX0503", message, owner.span))
         result.values[spec.name] = spec.default
+
+
+def _spec_of(
+    name: ast.Ident, specs: tuple[FieldSpec, ...], result: RecordValues, mistaken: dict[str, Span]
+) -> FieldSpec:
+    """What the table says of a field; for a name that is not in it, notes in `mistaken` which was meant."""
+    spec = next((s for s in specs if s.name == name.name), None)
+    if spec is None:
+        near = nearest(name.name, [s.name for s in specs])
+        mistaken.update((s.name, name.span) for s in specs if any(f"`{s.name}`" in help_ for help_ in near))
+        raise Fault("TRX0501", f"there is no field `{name.name}` here", name.span, helps=near)
+    if name.name in result.values:
+        first = result.spans.get(name.name)
+        labels = [(first, "first here")] if first is not None else []
+        raise Fault("TRX0502", f"field `{name.name}` is given twice", name.span, labels=labels)
+    return spec
 
 
 def flattened(

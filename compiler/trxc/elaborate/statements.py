@@ -6,26 +6,21 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ..dims import Mod
-from ..ir import Attribute, Op, Parameter, Value
+from ..ir import Attribute
 from ..resolve import nearest
 from ..source import Span
 from ..syntax import ast
 from ..types import Axis
-from . import calls, operators, typing
 from . import evaluate as evaluation
-from .body import Body, Carried, Namer, Requirement
-from .declared import initializer
-from .faults import Fault, Silent
-from .functions import add_carry, declare_parameter, set_carry
-from .loops import rehome
+from . import operators, typing, weights
+from .body import Body, Requirement
+from .faults import Fault, Silent, counted
+from .naming import check_free, name_value
 from .values import (
     POISON,
-    Composition,
     Condition,
     CValue,
     LayerInstance,
-    Recurrent,
-    Repeated,
     Sequence,
     Size,
     describe,
@@ -62,7 +57,7 @@ def _assign_inputs(item: ast.Layer, values: list[CValue], named: dict[str, CValu
     if len(values) > len(signatures):
         if len(values) == 1:
             raise Fault("TRX0413", f"`{name}` takes no input", span)
-        raise Fault("TRX0413", f"`{name}` takes {len(signatures)} inputs, and is given {len(values)}", span)
+        raise Fault("TRX0413", f"`{name}` takes {counted(len(signatures), 'input')}, and is given {len(values)}", span)
     given: dict[str, CValue] = {s.name.name: v for s, v in zip(signatures, values, strict=False)}
     for key, value in named.items():
         if key not in {s.name.name for s in signatures}:
@@ -143,7 +138,7 @@ def _introduced(statement: ast.Statement) -> list[str]:
 def _input(node: ast.Input, body: Body, given: dict[str, CValue]) -> None:
     for signature in node.signatures:
         name = signature.name.name
-        _check_free(name, signature.name.span, body, "an input")
+        check_free(name, signature.name.span, body, "an input")
         value = given.get(name)
         if value is None and signature.default is not None:
             value = evaluation.evaluate(signature.default, body)
@@ -171,36 +166,23 @@ def _matched_input(signature: ast.Signature, value: CValue, body: Body) -> CValu
     return tensor
 
 
-def _check_free(name: str, span: Span, body: Body, what: str) -> None:
-    """Refuses a name that already means something else: an argument, a dim, a library name."""
-    if name in body.parameter_names:
-        raise Fault("TRX0304", f"{what} `{name}` has the name of an argument of the layer", span)
-    if name in body.dims:
-        origin = body.origins.get(name)
-        labels = [(origin, f"dim `{name}` is bound here")] if origin else []
-        raise Fault("TRX0304", f"{what} `{name}` has the name of a dim", span, labels=labels)
-    if name in body.session.library.prelude and body.unit.own(name) is None and not body.unit.library:
-        module = body.session.library.prelude[name]
-        raise Fault("TRX0304", f"{what} `{name}` has the name of something in `std.{module}`", span,
-                    helps=["give it another name"])  # fmt: skip
-
-
 # ----------------------------------------------------------------- bindings
 
 
 def _bind(node: ast.Bind, body: Body) -> None:
     value = evaluation.evaluate(node.value, body)
-    if len(node.names) > 1:
+    first, *rest = node.names
+    if rest:
         _bind_tuple(node, value, body)
-        return
-    bind_name(node.names[0], value, node.type, node.value.span, body)
+    else:
+        bind_name(first, value, node.type, node.value.span, body)
 
 
 def bind_name(ident: ast.Ident, value: CValue, type_: ast.TypeExpr | None, span: Span, body: Body) -> None:
     """Gives a value a name in the layer."""
     name = ident.name
     if name not in body.variables or name in body.parameter_names:
-        _check_free(name, ident.span, body, "binding")
+        check_free(name, ident.span, body, "binding")
     if type_ is not None:
         value = operators.as_tensor(value, body, span)
         typing.match(type_, value, body, span)
@@ -215,29 +197,6 @@ def _bind_tuple(node: ast.Bind, value: CValue, body: Body) -> None:
         raise Fault("TRX0417", message, node.value.span)
     for ident, item in zip(node.names, value.items, strict=True):
         bind_name(ident, item, None, node.value.span, body)
-
-
-def name_value(value: CValue, name: str, body: Body, span: Span) -> CValue:
-    """What a binding makes of a value: layers get the name for their weights, tensors for the program's text."""
-    if isinstance(value, Value):
-        if value.name is None or value.lent:
-            value.name, value.lent = name, False
-        return value
-    value = calls.settle(value, body, span)
-    if isinstance(value, LayerInstance | Repeated) and value.name is None and value.namer is body.namer:
-        value.name = body.namer.claim(name)
-    elif isinstance(value, Composition | Recurrent):
-        inner = Namer((*body.namer.prefix, body.namer.claim(name)), body.frame, body.frame.depth)
-        return rehome(value, inner)
-    elif isinstance(value, Sequence):
-        return Sequence(tuple(_name_item(item, f"{name}[{at}]", body) for at, item in enumerate(value.items)))
-    return value
-
-
-def _name_item(value: CValue, name: str, body: Body) -> CValue:
-    if isinstance(value, LayerInstance) and value.name is None and value.namer is body.namer:
-        value.name = body.namer.claim(name)
-    return value
 
 
 def _output(node: ast.Output, body: Body) -> None:
@@ -260,94 +219,54 @@ def _output(node: ast.Output, body: Body) -> None:
 
 def _dim(node: ast.DimDecl, body: Body) -> None:
     name = node.name.name
-    _check_free(name, node.name.span, body, "dim")
+    if body.origins.get(name) == node.span:
+        return  # a root's inputs are made first, and have asked for it
+    check_free(name, node.name.span, body, "dim")
     size = typing.evaluate_size(node.size, body)
     body.dims[name] = Axis(size.size, name)
     body.origins[name] = node.span
 
 
-# ------------------------------------------------------------ weights, states
-
-
-def _param(node: ast.Param, body: Body) -> None:
-    name = node.name.name
-    _check_free(name, node.name.span, body, "param")
-    if node.condition is not None and not evaluation.evaluate_flag(node.condition, body):
-        body.variables[name] = None
-        return
-    type_ = typing.evaluate_type(node.type, body)
-    start = initializer(evaluation.evaluate(node.initializer, body), body, node.initializer.span)
-    path = (*body.namer.prefix, name)
-    if path in body.frame.function.parameters and name in body.variables:
-        raise Fault("TRX0416", f"param `{name}` is declared twice", node.name.span)
-    declare_parameter(body.frame, Parameter(path, type_, start, True, node.span), node.span)
-    value = body.frame.add("parameter", [], {"path": path}, [type_], node.span).result
-    value.name = name
-    body.variables[name] = value
-
-
-def _state(node: ast.State, body: Body) -> None:
-    name = node.name.name
-    _check_free(name, node.name.span, body, "state")
-    type_ = typing.evaluate_type(node.type, body)
-    start = initializer(evaluation.evaluate(node.initializer, body), body, node.initializer.span)
-    path = (*body.namer.prefix, name)
-    declare_parameter(body.frame, Parameter(path, type_, start, False, node.span), node.span)
-    value = body.frame.add("state", [], {"path": path}, [type_], node.span).result
-    value.name = name
-    body.states[name] = (path, type_)
-    body.variables[name] = value
-
-
-def _carry(node: ast.Carry, body: Body) -> None:
-    name = node.name.name
-    _check_free(name, node.name.span, body, "carry")
-    type_ = typing.evaluate_type(node.type, body)
-    carried = Carried(name, type_, evaluation.evaluate(node.initial, body), node.span)
-    body.carried[name] = carried
-    body.variables[name] = add_carry(body.frame, carried)
-
-
-def _next(node: ast.Next, body: Body) -> None:
-    name = node.name.name
-    if name not in body.states and name not in body.carried:
-        if body.variables.get(name) is POISON:
-            raise Silent
-        near = nearest(name, [*body.states, *body.carried])
-        raise Fault("TRX0301", f"no carry or state is called `{name}`", node.name.span, helps=near)
-    value = operators.as_tensor(evaluation.evaluate(node.value, body), body, node.value.span)
-    wanted = body.states[name][1] if name in body.states else body.carried[name].type
-    if value.type.sizes != wanted.sizes:
-        message = f"`next {name}` is {value.type.show()}, and `{name}` is {wanted.show()}"
-        raise Fault("TRX0204", message, node.value.span)
-    if name in body.next_states or name in body.next_carries:
-        raise Fault("TRX0411", f"`next {name}` is set twice", node.span)
-    if name in body.carried:
-        body.next_carries[name] = value
-        set_carry(body.frame, name, value)
-        return
-    body.next_states[name] = value
-    if body.session.training:
-        body.frame.regions[-1].ops.append(Op("set_state", [value], {"path": body.states[name][0]}, [], span=node.span))
+def declare_leading_dims(item: ast.Layer, body: Body) -> None:
+    """The dims that a layer declares above its inputs: their types may speak of them."""
+    for statement in item.body or ():
+        if not isinstance(statement, ast.DimDecl):
+            return
+        try:
+            _dim(statement, body)
+        except (Fault, Silent):
+            return  # it is said when the statement is run
 
 
 # ------------------------------------------------------------------- require
 
 
 def _require(node: ast.Require, body: Body) -> None:
-    value = evaluation.evaluate(node.condition, body)
-    text = node.message.value if node.message else node.condition.span.text
+    for condition in _conjuncts(node.condition):
+        _require_one(node, condition, body)
+
+
+def _conjuncts(condition: ast.Expr) -> list[ast.Expr]:
+    """`a and b` are two conditions, each of which may be symbolic."""
+    found: list[ast.Expr] = []
+    while isinstance(condition, ast.Binary) and condition.operator == "and":
+        found.append(condition.right)
+        condition = condition.left
+    return [condition, *reversed(found)]
+
+
+def _require_one(node: ast.Require, condition: ast.Expr, body: Body) -> None:
+    value = evaluation.evaluate(condition, body)
+    text = node.message.value if node.message else condition.span.text
     if value is True:
         return
     if value is False:
-        facts = _facts(node.condition, body)
-        raise Fault("TRX0420", f"this does not hold: {text}", node.condition.span, notes=facts)
+        facts = _facts(condition, body)
+        raise Fault("TRX0420", f"this does not hold: {text}", condition.span, notes=facts)
     if not isinstance(value, Condition):
-        raise Fault(
-            "TRX0406", f"`require` takes a condition on sizes, and this is {describe(value)}", node.condition.span
-        )
+        raise Fault("TRX0406", f"`require` takes a condition on sizes, and this is {describe(value)}", condition.span)
     assume(value, body)
-    requirement = Requirement(value.operator, value.left, value.right, text, node.condition.span, body.session.trail())
+    requirement = Requirement(value.operator, value.left, value.right, text, condition.span, body.session.trail())
     body.session.requirements.append(requirement)
     attributes: dict[str, Attribute] = {
         "operator": value.operator, "left": (value.left, None), "right": (value.right, None), "message": text,
@@ -392,8 +311,8 @@ def _facts(condition: ast.Expr, body: Body) -> list[str]:
 
 
 _STATEMENTS: dict[type, object] = {
-    ast.Output: _output, ast.Param: _param, ast.State: _state, ast.Carry: _carry, ast.DimDecl: _dim, ast.Bind: _bind,
-    ast.Next: _next, ast.Require: _require,
+    ast.Output: _output, ast.DimDecl: _dim, ast.Bind: _bind, ast.Require: _require, ast.Param: weights.declare_param,
+    ast.State: weights.declare_state, ast.Carry: weights.declare_carry, ast.Next: weights.set_next,
 }  # fmt: skip
 
 
@@ -401,7 +320,9 @@ def apply_extern(instance: LayerInstance, item: ast.Extern, values: list[CValue]
     """A layer implemented in Python: an op that names it, typed by what the declaration says."""
     signatures = input_signatures(item)
     if len(values) != len(signatures):
-        raise Fault("TRX0413", f"`{item.name.name}` takes {len(signatures)} inputs, and is given {len(values)}", span)
+        raise Fault(
+            "TRX0413", f"`{item.name.name}` takes {counted(len(signatures), 'input')}, and is given {len(values)}", span
+        )
     inner = body.child(instance.item.unit, body.namer)
     inner.variables = dict(instance.arguments)
     operands = [operators.as_tensor(value, body, span) for value in values]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 from ..diagnostics import Diagnostics
 from ..dims import dim
 from ..ir import Module
+from ..ir.parameters import parameter_tree
+from ..ir.patterns import matches
 from ..plan.sharding import names_in, uneven
 from ..resolve import ItemRef, nearest
 from ..source import Span
@@ -50,6 +53,7 @@ class Recipe:
             return None
         result.data, result.fields, result.total_steps, result.mesh = data, fields, steps, mesh
         self._check_best(train, result)
+        self._check_freeze(train, result)
         if mesh is not None:
             _check_mesh(self.session, mesh, result, train)
         result.generate = self._generate(model)
@@ -108,6 +112,17 @@ class Recipe:
         if isinstance(best, Best) and best.metric not in known:
             helps = nearest(best.metric, known) or (f"metrics: {', '.join(known)}",)
             self.session.report(Fault("TRX0504", f"there is no metric `{best.metric}`", best.span, helps=helps))
+
+    def _check_freeze(self, train: RecordValues, result: Elaborated) -> None:
+        """A pattern of weights that are not trained must name one."""
+        patterns = cast("tuple[str, ...]", train.values.get("freeze") or ())
+        names = [weight.name for weight in parameter_tree(result.module, result.module.roles["apply"])]
+        for pattern in patterns:
+            if not any(matches(pattern, name) for name in names):
+                stems = {name.partition(".")[0] for name in names} | set(names)
+                helps = nearest(pattern, stems) or (f"weights: {', '.join(sorted(names)[:8])}",)
+                span = train.spans["freeze"]
+                self.session.report(Fault("TRX0504", f"no weight is called `{pattern}`", span, helps=helps))
 
     def _generate(self, model: Subject) -> RecordValues | None:
         """The generate record for the same model, if the file has one."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from ..ir import Value
 from ..ir.parameters import BoundParameter
+from ..ir.patterns import matched
 from ..types import TensorType
 from .dtypes import exact
 from .initial import sizes_of
 from .mesh import split_of
-from .patterns import matched
 from .recipe import EmitRecipe
 
 

@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 
 from ..ir.parameters import BoundParameter
+from ..ir.patterns import matched, matches
 from .errors import EmitError
 from .expressions import literal, number, parse
 from .initial import nested
 from .layout import statement
 from .lines import Line
-from .patterns import matched, matches
 from .recipe import Argument, Declared, EmitRecipe
 from .scope import ProgramContext
 

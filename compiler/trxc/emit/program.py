@@ -10,6 +10,7 @@ from typing import Any
 
 from ..ir import Module, Value
 from ..ir.parameters import BoundParameter, parameter_tree, state_tree
+from ..ir.patterns import matched
 from ..ir.walk import call_order, symbols
 from . import entries
 from .example import write_main
@@ -21,7 +22,6 @@ from .mesh import write_placement, write_shape
 from .names import CONTRACT, comment_text, fresh, reserved_names
 from .needs import ModuleNeeds
 from .optimizer import write_labels, write_optimizer, write_schedule
-from .patterns import matched
 from .prelude import PRELUDE, needed
 from .recipe import EmitRecipe
 from .roles import ROLES, is_folded, write_role

@@ -219,6 +219,11 @@ class Library:
             return self.standard(self.prelude[name]).own(name)
         return None
 
+    def offers(self, name: str) -> tuple[str, ...]:
+        """A help for a name that is the library's, where a file must ask for it."""
+        modules = [module for module in sorted(EXPLICIT) if name in self.standard(module).public_names()]
+        return tuple(f"`use std.{module} ({name})` brings it in" for module in modules[:1])
+
     def visible(self, unit: Unit) -> set[str]:
         """Every top-level name that can be said in `unit`."""
         return {*unit.names(), *unit.used, *unit.spaces, *self.prelude}

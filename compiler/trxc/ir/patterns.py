@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..ir.parameters import BoundParameter
+from .parameters import BoundParameter
 
 
 def matches(pattern: str, name: str) -> bool:

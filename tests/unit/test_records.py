@@ -1,0 +1,197 @@
+"""Records: what their fields come to, how metrics are split, what data and settings change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trxc
+from elaboration import codes, elaborated, ops, problem
+
+MODEL = """
+model Digits(classes: int = 10) {
+  input image: float[batch, 8, 8, 1]
+  output logits: float[batch, classes] = image |> Flatten >> Dense(classes)
+}
+data d {
+  source = digits()
+  split { train = 0.9, valid = 0.1 }
+}
+"""
+TRAIN = """
+train t for Digits {
+  data = d
+  loss = cross_entropy(logits, label)
+  metrics { perplexity = exp(loss), accuracy = mean(argmax(logits, over = classes) == label), both = perplexity + accuracy }
+  optimizer = adam(warmup_cosine(peak = 1e-3, warmup = 10))
+  batch = 32
+  steps = 100
+}
+"""
+PROGRAM = MODEL + TRAIN
+
+
+def test_a_recipe_has_its_functions():
+    found = elaborated(PROGRAM, "t")
+    assert set(found.module.roles) == {"apply", "loss", "measure", "summarize"}
+    assert found.total_steps == 100
+    assert found.model == "Digits"
+
+
+def test_metrics_are_made_of_averages():
+    found = elaborated(PROGRAM, "t")
+    measure, summarize = found.module.role("measure"), found.module.role("summarize")
+    assert measure.output_names == ["loss", "accuracy"]
+    assert summarize.output_names == ["loss", "perplexity", "accuracy", "both"]
+    assert [op.kind for op in summarize.body.walk()] == ["exp", "add"]
+    assert "exp" not in [op.kind for op in measure.body.walk()]
+    assert found.metrics == ("perplexity", "accuracy", "both")
+
+
+def test_the_loss_is_of_the_model_in_training():
+    dropped = PROGRAM.replace("Flatten >>", "Flatten >> Dropout(0.5) >>")
+    module = elaborated(dropped, "t").module
+    assert len(ops(module, "dropout")) == 1
+    assert ops(elaborated(dropped, "Digits").module, "dropout") == []
+
+
+def test_a_schedule_ends_with_the_steps():
+    train = elaborated(PROGRAM, "t").train
+    assert train is not None
+    assert "100" in str(train.values["optimizer"])
+
+
+def test_a_schedule_needs_steps_where_the_recipe_has_epochs():
+    found = problem(PROGRAM.replace("steps = 100", "epochs = 3"))
+    assert (found.code, found.helps) == ("TRX0301", ("`steps = …` in the recipe says it, or as an argument here",))
+    assert codes(PROGRAM.replace("steps = 100", "epochs = 3").replace("warmup = 10)", "warmup = 10, steps = 50)")) == []
+
+
+def test_defaults_are_filled_in():
+    train = elaborated(PROGRAM, "t").train
+    assert train is not None
+    assert (train.values["accumulate"], train.values["seed"], train.values["precision"]) == (1, 0, "f32")
+    assert train.values["evaluate"] is None
+
+
+def test_fields_are_set_from_outside():
+    train = elaborated(PROGRAM, "t", t__batch="8", t__evaluate__every="5").train
+    assert train is not None
+    assert train.values["batch"] == 8
+    nested = train.nested("evaluate")
+    assert nested is not None
+    assert nested["every"] == 5
+    assert problem(PROGRAM, t__batch="0").code == "TRX0506"
+    assert problem(PROGRAM, t__bach="8").code == "TRX0501"
+
+
+def test_a_field_set_to_none_is_as_if_not_there():
+    assert codes(PROGRAM.replace("steps = 100", "steps = 100\n  mesh = none\n  evaluate = none")) == []
+    assert problem(PROGRAM.replace("steps = 100", "steps = none")).code == "TRX0503"
+
+
+def test_a_misspelt_field_is_one_error():
+    for right, wrong in (("optimizer", "optimiser"), ("steps", "step"), ("batch =", "batches ="), ("loss =", "los =")):
+        assert problem(PROGRAM.replace(right, wrong, 1) if right != "loss =" else PROGRAM.replace("  loss", "  los")).code
+
+
+def test_what_is_wrong_with_the_data_is_said_once():
+    for wrong in ("digts()", "3", "csv()"):
+        assert problem(PROGRAM.replace("digits()", wrong)).code in ("TRX0301", "TRX0505", "TRX0412")
+
+
+def test_a_field_that_is_not_there_is_told_with_those_that_are():
+    found = problem(PROGRAM.replace("logits, label)", "logits, target)", 1))
+    assert found.code == "TRX0301"
+    assert found.notes == ("outputs of the model: `logits`", "fields of the data: `image`, `label`")
+
+
+def test_an_evaluation_is_checked():
+    record = "evaluate e for Digits {\n data = d\n split = valid\n metrics { a = accuracy(logits, label) }\n}\n"
+    assert codes(PROGRAM + record) == []
+    assert problem(PROGRAM + record.replace("(logits", "(logit")).code == "TRX0301"
+    assert problem(PROGRAM + record.replace("valid", "test")).code == "TRX0504"
+    assert problem(PROGRAM + record.replace("accuracy(logits, label)", "logits")).code == "TRX0509"
+    assert problem(PROGRAM + record.replace("accuracy(logits, label)", "loss")).code == "TRX0301"
+
+
+def test_an_uneven_dim_is_left_whole():
+    mesh = "mesh pod {\n data = 2\n model = 4\n batch -> data\n classes -> model\n}\n"
+    text = PROGRAM.replace("steps = 100", "steps = 100\n  mesh = pod") + mesh
+    assert problem(text).severity == "warning"
+    found = elaborated(text, "t")
+    assert found.mesh is not None
+    assert found.mesh.rules == {"batch": ("data",)}
+
+
+def test_the_batch_must_be_even_as_well():
+    mesh = "mesh pod {\n data = 3\n batch -> data\n}\n"
+    text = PROGRAM.replace("steps = 100", "steps = 100\n  mesh = pod") + mesh
+    assert problem(text).code == "TRX0514"
+
+
+TEXT = """
+model Bytes(vocab: int = 256, embed: int = 8, context: int = 16) {
+  input tokens: int[batch, seq]
+  require seq <= context, "too long"
+  output logits: float[batch, seq, vocab] = tokens |> Embedding(vocab, embed) |> Dense(vocab)
+}
+data d { source = text("a.txt"), tokens = bytes() >> window(16), split { train = 0.9, valid = 0.1 } }
+train t for Bytes { data = d, loss = cross_entropy(logits, targets), optimizer = sgd(0.1), batch = 2, steps = 3 }
+"""
+
+
+def test_sizes_of_the_data_are_held_against_requirements():
+    assert elaborated(TEXT, "t").batch is not None
+    assert codes(TEXT) == []
+    found = problem(TEXT.replace("window(16)", "window(17)"))
+    assert (found.code, found.notes) == ("TRX0420", ("`seq` is 17",))
+
+
+def test_open_data_say_how_to_declare_a_field():
+    text = PROGRAM.replace("digits()", 'csv("a.csv")').replace("argmax(logits, over = classes) == label", "logits")
+    found = trxc.check(text, filename="example.trx")
+    assert {item.code for item in found} == {"TRX0301"}
+    assert "fields { name = int }" in found[0].notes[1]
+
+
+# ------------------------------------------------------------------ files
+
+
+def write(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.trx").write_text(text, encoding="utf-8")
+    return folder / "main.trx"
+
+
+LAYER = "const width = 3\nlayer Wide {\n input x: float[..., n]\n output x |> Dense(width)\n}\n"
+USER = "model M {\n input x: float[batch, 4]\n output x |> NAME\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("use", "name"),
+    [("use \"layers.trx\" (Wide)", "Wide"), ("use \"layers.trx\"", "layers.Wide"), ("use \"layers.trx\" as l", "l.Wide")],
+)
+def test_files_are_used(tmp_path: Path, use: str, name: str):
+    assert trxc.check(write(tmp_path, layers=LAYER, main=f"{use}\n{USER.replace('NAME', name)}")) == []
+
+
+@pytest.mark.parametrize(
+    ("main", "other", "code"),
+    [
+        ('use "layers.trx" (Wid)', LAYER, "TRX0303"),
+        ('use "missing.trx" (Wide)', LAYER, "TRX0305"),
+        ('use "../layers.trx" (Wide)', LAYER, "TRX0305"),
+        ('use "layers.trx" (Wide)', 'use "main.trx" (M)\n' + LAYER, "TRX0306"),
+    ],
+)
+def test_what_is_wrong_with_a_used_file(tmp_path: Path, main: str, other: str, code: str):
+    text = main + "\nmodel M {\n input x: float[batch, 4]\n output x\n}\n"
+    assert [found.code for found in trxc.check(write(tmp_path, layers=other, main=text))] == [code]
+
+
+def test_a_fault_in_a_used_file_is_told_there(tmp_path: Path):
+    wrong = LAYER.replace("Dense(width)", "Dens(width)")
+    (found,) = trxc.check(write(tmp_path, layers=wrong, main=f'use "layers.trx" (Wide)\n{USER.replace("NAME", "Wide")}'))
+    assert found.span is not None
+    assert (found.code, Path(found.span.source.name).name) == ("TRX0301", "layers.trx")
