@@ -8,8 +8,10 @@ import sys
 def main() -> None:
     """Run the command that ``sys.argv`` names, and leave with its exit status."""
     try:
+        from .shell.allocator import arrange
         from .shell.application import application
 
+        arrange(sys.argv[1:])
         application.main(prog_name="trxc")
     except KeyboardInterrupt:
         sys.exit(130)
