@@ -1,18 +1,18 @@
 """trxc: a compiler for `.trx` model files.
 
-    import trxc
+import trxc
 
-    for diagnostic in trxc.check("gpt.trx"):
-        print(diagnostic)
-    program = trxc.compile("gpt.trx", set={"GPT.embed": 512})
-    program.save("build/")
+for diagnostic in trxc.check("gpt.trx"):
+    print(diagnostic)
+program = trxc.compile("gpt.trx", set={"GPT.embed": 512})
+program.save("build/")
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .version import VERSION as __version__
+from . import version
 
 if TYPE_CHECKING:
     from .compilation import Program, compile
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FROM = {"Diagnostic": "diagnostics", "CompileError": "driver", "Program": "compilation", "UsageError": "driver",
          "check": "driver", "compile": "compilation"}  # fmt: skip
+
+__version__ = version.VERSION
 
 __all__ = ["CompileError", "Diagnostic", "Program", "UsageError", "__version__", "check", "compile"]
 

@@ -1,6 +1,6 @@
 """The phases after the check, in order:
 
-    checked program → IR → passes → program.py and manifest.json
+checked program → IR → passes → program.py and manifest.json
 """
 
 from __future__ import annotations
@@ -187,5 +187,3 @@ def _refuse_extern(module: Module, options: Options, diagnostics: Diagnostics) -
                 message = f"`{op.attributes['target']}` is Python code of the program's author"
                 help_ = "`--allow-extern` runs it, if you trust it"
                 diagnostics.add(Diagnostic("TRX0702", message, op.span, helps=(help_,)))
-
-

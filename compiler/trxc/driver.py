@@ -10,9 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .diagnostics import Diagnostic, Diagnostics
 from .diagnostics.internal import InternalError
@@ -99,7 +99,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return "none" if value is None else str(value).lower()
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(_text, cast('Sequence[Any]', value)))}]"
     return repr(value)
 
 
@@ -110,7 +110,7 @@ def stop_on_errors(diagnostics: Diagnostics) -> None:
 
 
 @contextlib.contextmanager
-def phase(name: str, source: Source) -> Iterator[None]:
+def phase(name: str, source: Source) -> Generator[None]:
     """Says the phase of a fault of ours, and lets trees be as deep as the language allows."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, RECURSION_LIMIT))

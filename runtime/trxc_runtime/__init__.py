@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .traceback_map import explain_exception
     from .training import Result, train
 
+__version__ = "0.1.0"
+
 __all__ = [
     "Artifact",
     "Model",

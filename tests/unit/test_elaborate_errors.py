@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 import trxc
 from trxc.diagnostics import Diagnostic
 from trxc.diagnostics.terminal import render

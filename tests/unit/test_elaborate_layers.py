@@ -326,3 +326,67 @@ def test_layers_nested_without_end_are_an_error():
         "input x: float[k]\noutput x |> A(1)"
     )
     assert set(codes(text)) == {"TRX0401"}
+
+
+def test_a_long_trail_is_cut():
+    text = "layer A(n: int) {\n input x: float[d]\n output x |> A(n + 1)\n}\n" + model(
+        "input x: float[k]\noutput x |> A(1)"
+    )
+    trail = diagnostics(text)[0].trail
+    assert len(trail) == 11
+    assert any("more" in entry for entry in trail)
+
+
+# ------------------------------------------------------------------ where a fault is told
+
+
+def test_a_fault_inside_the_library_is_told_at_the_users_call():
+    found = problem(model("input x: float[batch, 8]\noutput x |> LayerNorm >> residual(Dense(4))"))
+    assert found.code == "TRX0204"
+    assert found.span is not None
+    assert found.span.text == "residual(Dense(4))"
+    assert any(label.span.source.name == "std/combinators.trx" for label in found.labels)
+
+
+def test_a_fault_of_a_short_fn_of_the_library_is_told_at_the_users_call():
+    found = problem(
+        model("input x: float[batch, 8]\noutput padding_mask(x)").replace(
+            "model", "use std.attention (padding_mask)\nmodel", 1
+        )
+    )
+    assert found.span is not None
+    assert found.span.text == "x"
+
+
+def test_an_input_that_does_not_fit_is_told_where_the_layer_is_applied():
+    layer = "layer L {\n input x: float[batch, 4]\n output x\n}\n"
+    found = problem(layer + model("input x: float[n, 5]\noutput x |> L"))
+    assert found.span is not None
+    assert (found.code, found.span.text) == ("TRX0204", "L")
+
+
+def test_a_layer_that_is_an_expression_is_checked_by_itself():
+    assert problem("layer L(n: int) = repeat(n, Dens(n))\n" + model("input x: float[b]\noutput x")).code == "TRX0301"
+    assert codes("layer L(n: int) = repeat(n, Dense(n))\n" + model("input x: float[b]\noutput x")) == []
+
+
+# ------------------------------------------------------------------ requirements in parts, dims before inputs
+
+
+def test_a_requirement_may_have_parts():
+    text = model(
+        "input x: float[batch, seq]\nrequire seq <= 16 and seq >= 2 and limit > 3\noutput x", "(limit: int = 5)"
+    )
+    needs = elaborated(text).requirements
+    assert [(str(need.left), need.operator, str(need.right)) for need in needs] == [
+        ("seq", "<=", "16"),
+        ("seq", ">=", "2"),
+    ]
+    found = problem(text, M__limit="3")
+    assert found.span is not None
+    assert (found.code, found.span.text) == ("TRX0420", "limit > 3")
+
+
+def test_dims_may_stand_above_the_inputs():
+    assert output(model("dim rows = 2 * n\ninput x: float[rows]\noutput x", "(n: int = 3)")) == "float[rows=6]"
+    assert problem(model("dim rows = 2 * m\ninput x: float[rows]\noutput x")).code == "TRX0301"

@@ -198,7 +198,7 @@ def test_a_product_with_a_weight_is_written_over_collapsed_dims():
 
     def text(pattern: str, *operands: str) -> str:
         use = Instance(tuple(map(tensor, operands)), Attributes(pattern=pattern))
-        return op("einsum").emit(use, ["x", "w"], Scope())  # type: ignore[arg-type]
+        return op("einsum").emit(use, ["x", "w"], Scope())
 
     assert text("b s d, d h e -> b s h e", "b s d", "d h e") == "contract(x, w)"
     assert text("b s h e, h e d -> b s d", "b s h e", "h e d") == "contract(x, w, axes=2)"

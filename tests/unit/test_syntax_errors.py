@@ -100,7 +100,7 @@ def test_long_chains_below_the_bound_parse(operator: str) -> None:
     assert not diagnostics.items
     depth = 0
     while not isinstance(tree, ast.Name):
-        tree = tree.left if isinstance(tree, ast.Binary) else tree.value if isinstance(tree, ast.Pipe) else tree.first  # type: ignore[union-attr]
+        tree = tree.left if isinstance(tree, ast.Binary) else tree.value if isinstance(tree, ast.Pipe) else tree.first
         depth += 1
     assert depth == 1999
 

@@ -151,6 +151,7 @@ def bind(
 
 
 def argument_value(parameter: ast.Parameter, expression: ast.Expr, body: Body) -> CValue:
+    """The value of an argument: axes and fields are names where their parameter says so, all else is evaluated."""
     kind = parameter.type.name.name if parameter.type and parameter.type.dims is None else ""
     if kind in ("axis", "axes"):
         return axes.axes_of(expression, body)

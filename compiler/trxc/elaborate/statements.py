@@ -228,14 +228,15 @@ def _dim(node: ast.DimDecl, body: Body) -> None:
 
 
 def declare_leading_dims(item: ast.Layer, body: Body) -> None:
-    """The dims that a layer declares above its inputs: their types may speak of them."""
+    """The dims that a layer declares above its inputs: their types may speak of them.
+
+    Raises:
+        Fault: one of them is wrong.
+    """
     for statement in item.body or ():
         if not isinstance(statement, ast.DimDecl):
             return
-        try:
-            _dim(statement, body)
-        except (Fault, Silent):
-            return  # it is said when the statement is run
+        _dim(statement, body)
 
 
 # ------------------------------------------------------------------- require

@@ -19,7 +19,7 @@ from ..source import Span
 from ..types import DType, TensorType
 
 Path: TypeAlias = tuple[str, ...]
-Attribute: TypeAlias = "int | float | bool | str | None | Dim | DType | tuple[Attribute, ...]"
+Attribute: TypeAlias = "int | float | bool | str | Dim | DType | tuple[Attribute, ...] | None"
 
 
 @dataclass(eq=False)

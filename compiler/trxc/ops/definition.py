@@ -311,8 +311,10 @@ def _broadcast_axis(types: Sequence[TensorType], from_right: int) -> Axis:
 
 def _clash(types: Sequence[TensorType], first: int, left: Axis, second: int, right: Axis) -> TypeFault:
     named = left.public_name == right.public_name and left.public_name is not None
-    what = f"dim `{left.public_name}` is {left.size} here and {right.size} there" if named else (
-        f"dims do not line up: {left.label} here and {right.label} there"
+    what = (
+        f"dim `{left.public_name}` is {left.size} here and {right.size} there"
+        if named
+        else (f"dims do not line up: {left.label} here and {right.label} there")
     )
     return TypeFault(
         "TRX0204",

@@ -78,6 +78,7 @@ LOGICAL = Sample((2, 3), "bool")
 WHOLE = Sample((2, 3), "int", -4, 5)
 WHOLE_ROW = Sample((3,), "int", 1, 5)
 
+
 def _erf(x: Array) -> Array:
     return np.vectorize(math.erf, otypes=[np.float64])(x)
 

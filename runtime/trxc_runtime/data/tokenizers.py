@@ -101,6 +101,7 @@ class Bytes(TokenizerRecipe, Tokenizer):
 
     @property
     def pieces(self) -> Sequence[bytes]:  # pyright: ignore[reportIncompatibleVariableOverride] - read only
+        """What each id stands for: special tokens first, then the bytes."""
         return _byte_pieces(self.special)
 
     def encode_all(self, texts: Sequence[str]) -> list[Array]:
