@@ -41,9 +41,11 @@ def _int(value: object) -> int:
 
 def _optimizer(value: object) -> EmitDeclared:
     if isinstance(value, Chain):
-        return EmitDeclared("chain", "", tuple(("", _optimizer(part)) for part in value.parts))
+        parts = tuple(("", _optimizer(part)) for part in value.parts)
+        return EmitDeclared("chain", "", parts, value.parts[0].span)
     assert isinstance(value, Declared)
-    return EmitDeclared(value.name, value.target, tuple((name, _argument(item)) for name, item in value.arguments))
+    arguments = tuple((name, _argument(item)) for name, item in value.arguments)
+    return EmitDeclared(value.name, value.target, arguments, value.span)
 
 
 def _argument(value: CValue) -> Argument:

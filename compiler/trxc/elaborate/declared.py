@@ -35,6 +35,7 @@ def kind_of(value: CValue) -> str:
 def declare(ref: DeclaredRef, arguments: tuple[ast.Argument, ...], body: Body, span: Span) -> Declared:
     """A declared thing with its arguments: each checked, defaults filled in, names mapped to the target's."""
     from .calls import bind
+    from .statements import require
 
     item = ref.item.item
     assert isinstance(item, ast.Extern)
@@ -44,8 +45,11 @@ def declare(ref: DeclaredRef, arguments: tuple[ast.Argument, ...], body: Body, s
         inner.variables["total_steps"] = body.variables["total_steps"]
     with body.session.within(f"`{ref.item.name}`", span):
         given = bind(item.parameters, arguments, body, inner, ref.item.name, span)
-    for name, value in given.items():
-        inner.variables[name] = _complete(value, body, span)
+        for name, value in given.items():
+            inner.variables[name] = _complete(value, body, span)
+        for node in item.body:
+            if isinstance(node, ast.Require):
+                require(node, inner)
     values = {name: inner.variables[name] for name in given}
     passed = values
     if item.arguments is not None:

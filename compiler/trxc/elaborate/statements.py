@@ -242,7 +242,12 @@ def declare_leading_dims(item: ast.Layer, body: Body) -> None:
 # ------------------------------------------------------------------- require
 
 
-def _require(node: ast.Require, body: Body) -> None:
+def require(node: ast.Require, body: Body) -> None:
+    """Checks a condition that is known, and takes one on symbolic sizes as given.
+
+    Raises:
+        Fault: it does not hold.
+    """
     for condition in _conjuncts(node.condition):
         _require_one(node, condition, body)
 
@@ -312,7 +317,7 @@ def _facts(condition: ast.Expr, body: Body) -> list[str]:
 
 
 _STATEMENTS: dict[type, object] = {
-    ast.Output: _output, ast.DimDecl: _dim, ast.Bind: _bind, ast.Require: _require, ast.Param: weights.declare_param,
+    ast.Output: _output, ast.DimDecl: _dim, ast.Bind: _bind, ast.Require: require, ast.Param: weights.declare_param,
     ast.State: weights.declare_state, ast.Carry: weights.declare_carry, ast.Next: weights.set_next,
 }  # fmt: skip
 

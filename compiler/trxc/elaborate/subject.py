@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TypeAlias
 
 from ..diagnostics import Diagnostics
@@ -38,6 +39,9 @@ class Elaborated:
     metrics: tuple[str, ...] = ()
 
 
+NO_SIZES: Mapping[str, int] = MappingProxyType({})
+
+
 @dataclass
 class Checked:
     """A program that has been read: its file, and (where nothing is wrong) what its models and recipes are."""
@@ -49,11 +53,14 @@ class Checked:
     shared: Session
     elaborated: dict[str, Elaborated] = field(default_factory=dict[str, Elaborated])
 
-    def session(self, *, training: bool = False) -> Session:
-        """A session for one of the program's items: what constants are, and what is known to be wrong, all share."""
+    def session(self, *, training: bool = False, sizes: Mapping[str, int] = NO_SIZES) -> Session:
+        """A session for one of the program's items: what constants are, and what is known to be wrong, all share.
+
+        `sizes` are those of a model's input dims, where the data fix them.
+        """
         return Session(
             self.library, self.diagnostics, overrides=self.overrides, training=training,
-            consts=self.shared.consts, circles=self.shared.circles,
+            consts=self.shared.consts, circles=self.shared.circles, stand_ins=dict(sizes),
         )  # fmt: skip
 
 
@@ -62,10 +69,13 @@ Roots: TypeAlias = tuple[Root, Root, Session, Session]
 
 
 class Subject:
-    """A model elaborated once for inference and once for training, when first asked."""
+    """A model elaborated once for inference and once for training, when first asked.
 
-    def __init__(self, checked: Checked, ref: ItemRef) -> None:
-        self.checked, self.ref = checked, ref
+    Its input dims are symbols, but for those in `sizes`.
+    """
+
+    def __init__(self, checked: Checked, ref: ItemRef, sizes: Mapping[str, int] = NO_SIZES) -> None:
+        self.checked, self.ref, self.sizes = checked, ref, sizes
         self._roots: Roots | None = None
         self._done = False
 
@@ -74,7 +84,7 @@ class Subject:
         if not self._done:
             self._done = True
             checked = self.checked
-            serve, learn = checked.session(), checked.session(training=True)
+            serve, learn = checked.session(sizes=self.sizes), checked.session(training=True, sizes=self.sizes)
             apply = elaborate_model(serve, self.ref)
             train = elaborate_model(learn, self.ref) if not serve.exhausted else None
             if apply is not None and train is not None:
@@ -91,6 +101,16 @@ class Subject:
             text = f"{division.numerator} is a multiple of {division.divisor}"
             rest = division.numerator % division.divisor
             session.requirements.append(Requirement("==", rest, dim(0), text, division.span, division.trail))
+
+    def weight_symbols(self) -> set[str]:
+        """The symbols that sizes of weights depend on: they must be numbers before there can be weights."""
+        roots = self.roots()
+        if roots is None:
+            return set()
+        apply, _, serve, _ = roots
+        functions = [apply.function, *(record.function for record in serve.functions.values() if not record.failed)]
+        sizes = [size for function in functions for p in function.parameters.values() for size in p.type.sizes]
+        return {symbol.name for size in sizes for symbol in size.symbols}
 
     def alone(self) -> Elaborated | None:
         """The model without a recipe."""

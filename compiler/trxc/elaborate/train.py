@@ -89,6 +89,8 @@ class Recipe:
         batch = bind_batch(self.session, apply, fields, self.span)
         if loss is None or batch is None:
             return None
+        if fixed := {name: batch.known[name] for name in sorted(model.weight_symbols() & batch.known.keys())}:
+            return self._sized(model, fixed, fields, train)
         loss_body = loss_function(learn, learned, batch, loss, body)
         found = metric_functions(serve, apply, batch, loss, train.expressions("metrics"), body, self.span)
         if loss_body is None or found is None:
@@ -104,6 +106,14 @@ class Recipe:
             self.ref.name, model.ref.name, module, (apply.function.name, learned.function.name), serve.requirements,
             train, batch=batch, metrics=metrics,
         )  # fmt: skip
+
+    def _sized(
+        self, model: Subject, sizes: Mapping[str, int], fields: DataFields, train: RecordValues
+    ) -> Elaborated | None:
+        """The recipe with a model whose weights have the sizes that the data give them."""
+        sized = Subject(self.checked, model.ref, sizes)
+        roots = sized.roots()
+        return self._functions(sized, roots, fields, train) if roots is not None else None
 
     def _check_best(self, train: RecordValues, result: Elaborated) -> None:
         """The metric that chooses a checkpoint must be there."""

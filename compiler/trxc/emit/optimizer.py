@@ -49,7 +49,8 @@ def write_schedule(recipe: EmitRecipe) -> list[Line]:
         body = [*first, "    return curve(step)"]
     else:
         body = statement("return ", call, 4)
-    return [Line(text) for text in ("def schedule(step):", '    """The learning rate at a step."""', *body)]
+    lines = ("def schedule(step):", '    """The learning rate at a step."""', *body)
+    return [Line(text, found[0].span) for text in lines]
 
 
 def write_optimizer(program: ProgramContext, recipe: EmitRecipe, weights: Sequence[BoundParameter]) -> list[Line]:
@@ -69,7 +70,7 @@ def write_optimizer(program: ProgramContext, recipe: EmitRecipe, weights: Sequen
     tree = _with_l2(recipe, tree, weights)
     if recipe.loss_scale:
         tree = ast.Call(parse(program.use("dynamic_loss_scale")), [tree], [])
-    return [Line(text) for text in (*lines, *statement("return ", tree, 4))]
+    return [Line(text, recipe.optimizer.span) for text in (*lines, *statement("return ", tree, 4))]
 
 
 def write_labels(recipe: EmitRecipe, weights: Sequence[BoundParameter]) -> list[Line]:

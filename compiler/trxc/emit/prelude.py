@@ -89,7 +89,7 @@ def dynamic_loss_scale(inner, initial=2.0**15, patience=2000):
     def apply_scale(grads, opt_state, params=None):
         scale, good = opt_state["scale"], opt_state["good_steps"]
         grads = jax.tree.map(lambda g: g / scale.astype(g.dtype), grads)
-        finite = jnp.isfinite(optax.global_norm(grads))
+        finite = jnp.isfinite(optax.tree.norm(grads))
         safe = jax.tree.map(lambda g: jnp.where(finite, g, 0), grads)
         updates, new_inner = inner.update(safe, opt_state["inner"], params)
         updates = jax.tree.map(lambda u: jnp.where(finite, u, 0), updates)

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from ..source import Span
+
 Argument: TypeAlias = "int | float | bool | str | Declared | tuple[Argument, ...] | None"
 
 
@@ -13,12 +15,14 @@ Argument: TypeAlias = "int | float | bool | str | Declared | tuple[Argument, ...
 class Declared:
     """A call of something that a library declares: `name(arguments)`, and what `target` names ("module:attribute").
 
-    An argument without a name ("") is positional. ``chain`` composes its positional arguments.
+    An argument without a name ("") is positional. ``chain`` composes its positional arguments. ``span`` is where the
+    program says it.
     """
 
     name: str
     target: str = ""
     arguments: tuple[tuple[str, Argument], ...] = ()
+    span: Span | None = field(default=None, compare=False)
 
     @property
     def is_schedule(self) -> bool:

@@ -74,13 +74,13 @@ def write_train_step(recipe: EmitRecipe, frozen: bool) -> list[Line]:
 def _metrics(recipe: EmitRecipe, grads: str) -> str:
     if not recipe.loss_scale:
         return (
-            f'    metrics = {{"loss": value, "grad_norm": optax.global_norm({grads})}}\n'
+            f'    metrics = {{"loss": value, "grad_norm": optax.tree.norm({grads})}}\n'
             "    return params, state, opt_state, metrics\n"
         )
     return (
         "    metrics = {\n"
         '        "loss": value / scale,\n'
-        f'        "grad_norm": optax.global_norm({grads}) / scale,\n'
+        f'        "grad_norm": optax.tree.norm({grads}) / scale,\n'
         '        "loss_scale": scale,\n'
         "    }\n"
         "    return params, state, opt_state, metrics\n"

@@ -230,7 +230,7 @@ def train_step(params, state, opt_state, batch, key):
     value, grads = jax.tree.map(lambda x: x / 2, total)
     updates, opt_state = optimizer().update(grads, opt_state, params)
     params = optax.apply_updates(params, updates)
-    metrics = {"loss": value, "grad_norm": optax.global_norm(grads)}
+    metrics = {"loss": value, "grad_norm": optax.tree.norm(grads)}
     return params, state, opt_state, metrics
 
 

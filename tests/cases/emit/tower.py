@@ -152,7 +152,7 @@ def train_step(params, state, opt_state, batch, key):
     params = optax.apply_updates(params, updates)
     metrics = {
         "loss": value / scale,
-        "grad_norm": optax.global_norm(trained) / scale,
+        "grad_norm": optax.tree.norm(trained) / scale,
         "loss_scale": scale,
     }
     return params, state, opt_state, metrics
