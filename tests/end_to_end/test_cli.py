@@ -144,6 +144,11 @@ def test_text_from_a_trained_model(tmp_path: Path):
     assert other.returncode == 2
     assert "changes the model" in other.stderr
 
+    longer = start("run", "runs/quick", "--input", f"tokens={[[1] * 500]}", cwd=project)
+    assert longer.returncode == 1
+    assert "the model cannot take these inputs" in longer.stderr
+    assert "require seq <= context" in longer.stderr
+
     measured = start("eval", "runs/quick", "--steps", "2", "--format", "json", cwd=project)
     assert measured.returncode == 0, measured.stderr
     assert json.loads(measured.stdout).keys() == {"loss", "perplexity", "accuracy"}

@@ -106,7 +106,13 @@ def _apply(artifact: Any, model: Any, arrays: dict[str, Array], fetch: tuple[str
         outputs = artifact.program.apply(params, state, inputs)
         return {name: outputs[name] for name in fetch or outputs}
 
-    results = jax.device_get(jax.jit(asked)(model.params, model.state, needed))
+    try:
+        results = jax.device_get(jax.jit(asked)(model.params, model.state, needed))
+    except (TypeError, ValueError) as error:
+        explained = import_module("trxc_runtime").explain_exception(error, artifact.manifest)
+        if explained is None:
+            raise
+        raise CommandError(f"the model cannot take these inputs\n{explained}") from error
     return {name: results[name] for name in fetch or results}
 
 
