@@ -21,8 +21,9 @@ from .ir.binding import BindingError, bind_sizes
 from .ir.parameters import BoundParameter, parameter_tree, state_tree, storage_key
 from .ir.walk import callee, collected_count, first_slice, repeat_count
 from .ops import OPS
+from .ops.arrays import Array
 from .ops.control import CONTROL
-from .ops.definition import Array, Attributes, Instance
+from .ops.definition import Attributes, Instance
 from .types import DType
 
 Tree: TypeAlias = "dict[str, Array | Tree]"

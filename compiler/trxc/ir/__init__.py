@@ -11,7 +11,8 @@ from .ir import Attribute, Function, Initializer, Module, Op, Parameter, Path, R
 from .printer import to_text
 
 if TYPE_CHECKING:
-    from .reader import IRSyntaxError, from_text
+    from .nodes import IRSyntaxError
+    from .reader import from_text
 
 __all__ = [
     "Attribute",

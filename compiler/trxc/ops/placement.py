@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ..dims import Dim, dim
 from ..ir import Attribute
 from ..types import TensorType
-from .definition import Array, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, TypeFault
+from .arrays import Array
+from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, TypeFault
 
 
 class Constrain(OpDefinition):
