@@ -16,7 +16,7 @@ from trxc.diagnostics.codes import CODES
 from trxc.diagnostics.explain import Page, explain
 from trxc.diagnostics.terminal import render
 from trxc.dims import MAX_TERMS
-from trxc.elaborate import body, builtins, evaluate
+from trxc.elaborate import body, builtins, declared, evaluate, operators
 from trxc.elaborate.fields import RECORDS, FieldSpec
 from trxc.ops import FAMILIES, REQUIRED, OpDefinition, Operand
 from trxc.resolve import Library, library
@@ -156,6 +156,12 @@ LIMITS = (
     ("turns of `repeat` that differ from each other", body.MAX_UNROLL),
     ("items of a list that `for` goes over", evaluate.MAX_LIST),
     ("items of `range`", builtins.MAX_RANGE),
+    ("items of a list and of the lists in it", evaluate.MAX_WEIGHT),
+    ("characters of a string that `+` makes", operators.MAX_STRING),
+    ("layers of a composition", evaluate.MAX_LIST),
+    ("stages of a chain of optimizers, transforms or samplers", declared.MAX_CHAINED),
+    ("consts that are each defined by the next", evaluate.MAX_CONSTS),
+    ("applications of layers and fns to work through", body.MAX_STEPS),
     ("terms of a symbolic size", MAX_TERMS),
 )
 

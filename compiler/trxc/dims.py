@@ -183,6 +183,10 @@ class Dim:
 
     def substitute(self, sizes: Mapping[str, Dim]) -> Dim:
         """This size with symbols replaced by name."""
+        if self.symbol is not None:
+            return sizes.get(self.symbol.name, self)
+        if not any(symbol.name in sizes for symbol in self.symbols):
+            return self
         total = dim(0)
         for monomial, coefficient in self.terms:
             product = Dim(((ONE, coefficient),))
@@ -197,7 +201,10 @@ class Dim:
         Raises:
             DimError: a symbol has no size, or the result is not a whole number.
         """
-        result = self.substitute({name: dim(size) for name, size in sizes.items()})
+        if self.value is not None:
+            return self.value
+        names = [symbol.name for symbol in self.symbols if symbol.name in sizes]
+        result = self.substitute({name: dim(sizes[name]) for name in names})
         if result.value is None:
             raise DimError(f"`{self}` has no whole size here")
         return result.value

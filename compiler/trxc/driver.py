@@ -61,8 +61,11 @@ def check(
     """
     source, path = read_source(program, filename)
     diagnostics = Diagnostics()
-    with phase("check", source):
-        check_program(source, path, setting_texts(set), diagnostics)
+    try:
+        with phase("check", source):
+            check_program(source, path, setting_texts(set), diagnostics)
+    except CompileError as error:  # nested too deep
+        return [*diagnostics, *error.diagnostics]
     return list(diagnostics)
 
 

@@ -29,7 +29,7 @@ def conclude(training: Training, status: str, seconds: float) -> None:
 
 
 def describe_failure(error: BaseException, artifact: Artifact) -> RunError:
-    """The failure as a :class:`RunError`: memory, disk, the data, or a fault of ours at its ``.trx`` line."""
+    """The failure as a :class:`RunError`: memory, disk, files, the data, or a fault of ours at its ``.trx`` line."""
     if isinstance(error, RunError):
         return error
     if isinstance(error, DataError):
@@ -45,6 +45,12 @@ def describe_failure(error: BaseException, artifact: Artifact) -> RunError:
             f"the disk is full: {first_line(error)}",
             status=RUN_FAILED,
             hints=("free some space and start the same command again: it goes on from its newest checkpoint",),
+        )
+    if isinstance(error, OSError):  # the run's folder was removed, or may no longer be written
+        return RunError(
+            f"a file cannot be read or written: {first_line(error)}",
+            status=RUN_FAILED,
+            hints=("see that the run's folder and the data are still there, and start the same command again",),
         )
     explained = explain_exception(error, artifact.manifest)
     return RunError(

@@ -120,7 +120,7 @@ def _restore(run: RunFolder, checkpoint: str | int, shapes: Tree) -> tuple[Tree,
     present = checkpoints.steps()
     wanted = [checkpoint] if isinstance(checkpoint, int) else present[::-1]
     if checkpoint == "best" and (best := run.read_best()) in present:
-        wanted = [best, *wanted]
+        wanted = [best, *(step for step in wanted if step != best)]
     problem = "" if present else "; none was saved"
     for step in wanted:
         try:

@@ -214,3 +214,11 @@ def test_a_call_that_changes_state_is_kept_though_nobody_reads_it() -> None:
     assert "net_train" in reached
     train = program.ir.functions["batch_norm_train"]
     assert sum(op.kind == "set_state" for op in train.body.walk()) == 2
+
+
+def test_statistics_are_not_narrowed_before_they_are_used() -> None:
+    """The derivative of `rsqrt` at a small variance does not fit 16 bits: gradients were NaN in f16."""
+    program = compiled("gpt", set={"tiny.precision": "f16"})
+    found = [op for op in walk(program.ir) if op.kind == "rsqrt"]
+    assert found
+    assert {value.type.dtype.name for op in found for value in [*op.operands, op.result]} == {"f32"}

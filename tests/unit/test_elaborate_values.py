@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from elaboration import codes, model, problem
+from elaboration import codes, model, output, problem
 
 from trxc.elaborate import body
 
@@ -176,3 +176,12 @@ def test_a_huge_repeat_of_equal_layers_is_one_loop():
     assert codes(model("input x: float[batch, 4]\noutput x |> repeat(100_000, Dense(4))")) == []
     found = problem(model("input x: float[batch, 4]\noutput x |> repeat(1_000_000_000, Dense(4))"))
     assert found.code == "TRX0402"
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("[2, 0, 1]", "float[4, rows, keys]"), ("[1, 0, -1]", "float[keys, rows, 4]"),
+     ("[keys, 2, rows]", "float[keys, 4, rows]")],
+)  # fmt: skip
+def test_an_order_of_dims_is_kept_as_it_is_written(order: str, expected: str):
+    assert output(model(f"input x: float[rows, keys, 4]\noutput transpose(x, {order})")) == expected

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..ir import Path, Value
-from ..ops import TypeFault
+from ..ir import Op, Path, Value
+from ..ops import OPS, TypeFault
 from ..resolve import ItemRef
 from ..source import Span
 from ..syntax import ast
@@ -313,10 +313,15 @@ def _fn_record(
         session.short.add(key)
         return None
     ops = sum(op.kind not in ("constant", "size") for op in record.function.body.walk())
-    if ops <= SMALL or any(op.kind in ("dropout", "bernoulli") for op in record.function.body.walk()):
+    if ops <= SMALL or any(_draws(op) for op in record.function.body.walk()):
         session.short.add(key)
         return None
     return record
+
+
+def _draws(op: Op) -> bool:
+    """Whether an op draws random numbers: a fn has no path, and its calls would all draw the same."""
+    return op.kind in OPS and OPS[op.kind].random
 
 
 def _fn_body(fn: ast.Fn, inner: Body, span: Span, places: dict[str, Span]) -> CValue:

@@ -46,15 +46,15 @@ def _named(name: str, body: Body) -> tuple[Axis | str | int, ...]:
 
 
 def resolve_axes(axes: AxesRef, type_: TensorType, span: Span) -> tuple[int, ...]:
-    """Positions, from 0 and in order, of the named axes in a tensor.
+    """Positions, from 0, of the named axes in a tensor, as they were written: what is a set is the caller's to sort.
 
     Raises:
         Fault: the tensor has no such axis, or several.
     """
-    found = {_position(item, type_, span) for item in axes.items}
-    if len(found) < len(axes.items):
+    found = tuple(_position(item, type_, span) for item in axes.items)
+    if len(set(found)) < len(found):
         raise Fault("TRX0208", f"`{axes.text}` names an axis twice", span)
-    return tuple(sorted(found))
+    return found
 
 
 def _position(item: Axis | str | int, type_: TensorType, span: Span) -> int:

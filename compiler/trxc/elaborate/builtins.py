@@ -134,6 +134,9 @@ def _per_axis(node: ast.Call, body: Body) -> CValue:
     given = _arguments(node, ["setting", "count"], 2, "per_axis")
     setting = evaluation.evaluate(given["setting"], body)
     count = known_int(given["count"], body, "the count of `per_axis`")
+    if not 0 <= count <= MAX_RANGE:
+        message = f"the count of `per_axis` is from 0 to {MAX_RANGE:,}, and this is {count}"
+        raise Fault("TRX0402", message, given["count"].span)
     if not isinstance(setting, Sequence):
         return Sequence((setting,) * count)
     if len(setting.items) != count:

@@ -13,11 +13,12 @@ from ..source import Span
 from ..syntax import ast
 from . import evaluate as evaluation
 from .body import Body
-from .faults import Fault
+from .faults import Fault, as_float
 from .values import Chain, CValue, Declared, DeclaredRef, Sequence, Size, describe
 
 CHAINABLE = {"optimizer", "transform", "tokenizer", "sampler", "source"}
 PIPELINE = {"source", "tokenizer", "transform"}
+MAX_CHAINED = 1_000
 
 
 def is_declared(value: CValue) -> bool:
@@ -89,6 +90,8 @@ def as_chain(parts: list[tuple[CValue, Span]]) -> Chain:
             raise Fault("TRX0405", f"`{value.item.name}` is given its arguments here: `{value.item.name}()`", span)
         else:
             raise Fault("TRX0405", f"`>>` joins layers, optimizers or data stages, and this is {describe(value)}", span)
+    if len(flat) > MAX_CHAINED:
+        raise Fault("TRX0402", f"a chain of more than {MAX_CHAINED:,} parts", parts[-1][1])
     kinds = {part.kind for part in flat}
     if len(kinds) > 1 and not kinds <= PIPELINE:
         raise Fault("TRX0405", f"`>>` cannot join {' and '.join(sorted(kinds))}", parts[-1][1])
@@ -104,7 +107,7 @@ def initializer(value: CValue, body: Body, span: Span) -> Initializer:
     if isinstance(value, float):
         return Initializer("constant", "jax.nn.initializers:constant", (("value", value),))
     if isinstance(value, Size) and value.known is not None:
-        return Initializer("constant", "jax.nn.initializers:constant", (("value", float(value.known)),))
+        return Initializer("constant", "jax.nn.initializers:constant", (("value", as_float(value.known, span)),))
     if is_declared(value) and kind_of(value) == "initializer":
         declared = complete(value, body, span)
         assert isinstance(declared, Declared)

@@ -36,6 +36,10 @@ from .values import (
 )
 
 MAX_LIST = 10_000
+MAX_WEIGHT = 100_000
+"""Items of a list, with those of all lists in it: a few lines can name one that doubles with each of them."""
+MAX_CONSTS = 500
+"""Consts that are each defined by the next."""
 CONSTANTS = {"inf": math.inf, "pi": math.pi}
 
 
@@ -50,6 +54,8 @@ def evaluate(expression: ast.Expr, body: Body) -> CValue:
     value = handler(expression, body)
     if isinstance(value, Poison):
         raise Silent
+    if isinstance(value, Sequence) and value.weight > MAX_WEIGHT:
+        raise Fault("TRX0402", f"a list with more than {MAX_WEIGHT:,} items in it", expression.span)
     return value
 
 
@@ -168,6 +174,8 @@ def _const(item: ItemRef, node: ast.Const, body: Body) -> CValue:
     if item not in session.consts:
         if item in session.evaluating:
             raise Fault("TRX0404", f"`{item.name}` is defined by itself", node.name.span)
+        if len(session.evaluating) >= MAX_CONSTS:
+            raise Fault("TRX0401", f"more than {MAX_CONSTS} consts are defined by one another", node.name.span)
         session.evaluating.append(item)
         try:
             session.consts[item] = _without_layers(evaluate(node.value, body.child(item.unit, body.namer)), item, node)
@@ -318,6 +326,9 @@ def compose(parts: list[tuple[CValue, Span]]) -> CValue:
     for value, span in parts:
         layer = apply.as_layer(value, span)
         layers.extend(layer.parts if isinstance(layer, Composition) else [layer])
+        if len(layers) > MAX_LIST:
+            help_ = "`repeat(n, f)` is `n` copies of a layer"
+            raise Fault("TRX0402", f"a composition of more than {MAX_LIST:,} layers", span, helps=[help_])
     return Composition(tuple(layers))
 
 

@@ -36,6 +36,18 @@ class Fault(Exception):  # noqa: N818 - what users are told of is a fault of the
         )
 
 
+def as_float(number: int, span: Span) -> float:
+    """An int as a float.
+
+    Raises:
+        Fault: it is larger than any float.
+    """
+    try:
+        return float(number)
+    except OverflowError:
+        raise Fault("TRX0212", "this int is larger than any float", span) from None
+
+
 class NeedsKnown(Fault):
     """A size must be known at compile time and is not; checking a layer by itself then falls back to its defaults."""
 

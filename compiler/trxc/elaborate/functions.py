@@ -19,6 +19,8 @@ def key_of(value: CValue) -> object:
         return ("tensor", plain_type(value.type))
     if isinstance(value, Size):
         return ("int", value.size, value.name)
+    if isinstance(value, float):
+        return ("float", repr(value))  # 0.0 and -0.0 are equal, and nan is not equal to itself
     if isinstance(value, Sequence):
         return ("list", tuple(key_of(item) for item in value.items))
     if isinstance(value, Declared):

@@ -13,7 +13,7 @@ from ..types import FLOAT, DType
 from . import axes, builtins, operators, typing
 from . import evaluate as evaluation
 from .body import Body
-from .faults import Fault, NeedsKnown, counted
+from .faults import Fault, NeedsKnown, as_float, counted
 from .values import AxesRef, CValue, OpRef, Partial, Sequence, Size, describe
 
 
@@ -115,7 +115,7 @@ def _operands(slot: Operand, expression: ast.Expr, body: Body, op: OpDefinition)
 
 def _operand(slot: Operand, value: CValue, body: Body, span: Span, op: OpDefinition) -> Value:
     if slot.kind == "float" and isinstance(value, Size) and value.known is not None:
-        value = float(value.known)
+        value = as_float(value.known, span)
     tensor = operators.as_tensor(value, body, span)
     kind = tensor.type.dtype.kind
     if slot.kind == "float" and kind == "int":
@@ -152,7 +152,8 @@ def _default(slot: Setting, operands: list[Value], span: Span) -> Attribute:
         if default == "all":
             return tuple(range(type_.rank))
         items = default if isinstance(default, tuple) else (default,)
-        return axes.resolve_axes(AxesRef(tuple(i for i in items if isinstance(i, int)), "the default"), type_, span)
+        found = axes.resolve_axes(AxesRef(tuple(i for i in items if isinstance(i, int)), "the default"), type_, span)
+        return tuple(sorted(found))
     if slot.kind == "axis" and isinstance(default, int):
         return axes.resolve_axes(AxesRef((default,), str(default)), operands[0].type, span)[0]
     return cast("Attribute", default)  # `_is_required` has seen to those that have none
@@ -160,10 +161,10 @@ def _default(slot: Setting, operands: list[Value], span: Span) -> Attribute:
 
 def _setting(slot: Setting, expression: ast.Expr, op: OpDefinition, operands: list[Value], body: Body) -> Attribute:
     span = expression.span
-    if slot.kind in ("axis", "axes"):
+    if slot.kind in ("axis", "axes", "order"):
         found = _axes_setting(expression, operands, body)
-        if slot.kind == "axes":
-            return found
+        if slot.kind != "axis":
+            return found if slot.kind == "order" else tuple(sorted(found))
         if len(found) != 1:
             raise Fault("TRX0208", f"`{slot.name}` of `{op.name}` is one axis, and this is {len(found)}", span)
         return found[0]

@@ -13,13 +13,17 @@ from ..syntax import ast
 from ..types import BOOL, FLOAT, INT, DType, TensorType
 from .body import Body, Division
 from .faults import Fault, NeedsKnown, Silent
-from .values import Condition, CValue, LayerRef, Poison, Size, describe
+from .values import Condition, CValue, LayerRef, Poison, Size, describe, whole
 
 OP_OF = {
     "+": "add", "-": "subtract", "*": "multiply", "/": "divide", "//": "floor_divide", "%": "remainder",
     "^": "power", "@": "matmul", "==": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal",
     ">": "greater", ">=": "greater_equal", "and": "logical_and", "or": "logical_or",
 }  # fmt: skip
+
+
+MAX_STRING = 100_000
+"""Characters of a string that `+` makes."""
 
 
 def as_tensor(value: CValue, body: Body, span: Span) -> Value:
@@ -160,11 +164,17 @@ def _fold(node: ast.Binary, left: CValue, right: CValue, body: Body) -> CValue:
         for value, span in ((left, node.left.span), (right, node.right.span)):
             if isinstance(value, bool) or not _is_number(value):
                 if isinstance(value, str) and operator == "+" and isinstance(left, str) and isinstance(right, str):
-                    return left + right
+                    return _joined(left, right, node.span)
                 raise Fault("TRX0206", f"`{operator}` takes numbers, and this is {describe(value)}", span)
     if isinstance(left, Size) and isinstance(right, Size):
         return _fold_sizes(operator, left, right, node, body)
     return _fold_floats(operator, left, right, node)
+
+
+def _joined(left: str, right: str, span: Span) -> str:
+    if len(left) + len(right) > MAX_STRING:
+        raise Fault("TRX0402", f"a string of more than {MAX_STRING:,} characters", span)
+    return left + right
 
 
 def _is_number(value: CValue) -> bool:
@@ -212,7 +222,7 @@ def _power(left: Size, right: Size, node: ast.Binary, body: Body) -> CValue:
     if right.known is None:
         raise NeedsKnown(frozenset(s.name for s in right.size.symbols), "an exponent must be known", node.right.span)
     if right.known < 0:
-        return float(_known(left, node.left.span)) ** right.known
+        return _fold_floats("^", whole(_known(left, node.left.span)), right, node)
     return Size(left.size**right.known)
 
 

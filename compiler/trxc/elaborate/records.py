@@ -14,7 +14,7 @@ from ..types import DType
 from . import evaluate as evaluation
 from .body import Body, Frame, Namer, Session
 from .declared import complete, is_declared, kind_of
-from .faults import Fault, Silent
+from .faults import Fault, Silent, as_float
 from .fields import RECORDS, FieldSpec
 from .values import Chain, CValue, Sequence, Size, TypeValue, describe
 
@@ -254,7 +254,7 @@ def _int(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
 def _float(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
     found = evaluation.evaluate(value, body)
     if isinstance(found, Size) and found.known is not None:
-        found = float(found.known)
+        found = as_float(found.known, value.span)
     if not isinstance(found, float):
         raise Fault("TRX0505", f"`{spec.name}` is a number, and this is {describe(found)}", value.span)
     return found

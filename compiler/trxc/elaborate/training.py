@@ -270,8 +270,6 @@ class _Parts:
     def _split(self, node: ast.Expr, name: str) -> ast.Expr:
         """The expression over averages: its leaves are measured."""
         match node:
-            case ast.Name(name="loss") if "loss" in self.metrics:
-                return node
             case ast.Number():
                 return node
             case ast.Name(name=known) if known in self.metrics:

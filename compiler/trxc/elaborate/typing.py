@@ -10,7 +10,7 @@ from ..syntax import ast
 from ..types import DTYPES, Axis, DType, TensorType, accepts, axis
 from . import evaluate as evaluation
 from .body import Body
-from .faults import Fault, Silent
+from .faults import Fault, Silent, as_float
 from .values import LAYER_LIKE, CValue, DeclaredRef, Poison, Sequence, Size, describe
 
 DimValue = Axis | tuple[Axis, ...]
@@ -271,7 +271,7 @@ def check_argument(parameter: ast.Parameter, value: CValue, owner: str, span: Sp
     if value is None and (type_.optional or isinstance(parameter.default, ast.NoneValue)):
         return None
     if name == "float" and isinstance(value, Size) and value.known is not None:
-        return float(value.known)
+        return as_float(value.known, span)
     if _fits(name, value):
         return value
     wanted = COMPILE_TIME.get(name)

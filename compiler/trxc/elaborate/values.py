@@ -7,6 +7,7 @@ dim. Tensors are IR values: only described, never computed. The rest are things 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..dims import Dim, dim
@@ -57,6 +58,11 @@ class Sequence(Frozen):
     """A list or a tuple."""
 
     items: tuple[CValue, ...]
+
+    @cached_property
+    def weight(self) -> int:
+        """How many items there are in it and in the lists in it: what it costs to look through."""
+        return sum(1 + item.weight if isinstance(item, Sequence) else 1 for item in self.items)
 
 
 class AxesRef(Frozen):

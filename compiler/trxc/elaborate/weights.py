@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..ir import Op, Parameter
+from ..ir import Op, Parameter, Value
 from ..resolve import nearest
 from ..syntax import ast
+from ..types import TensorType, accepts
 from . import evaluate as evaluation
 from . import operators, typing
 from .body import Body, Carried
@@ -72,6 +73,7 @@ def set_next(node: ast.Next, body: Body) -> None:
     if value.type.sizes != wanted.sizes:
         message = f"`next {name}` is {value.type.show()}, and `{name}` is {wanted.show()}"
         raise Fault("TRX0204", message, node.value.span)
+    value = _as_declared(value, wanted, node, body)
     if name in body.next_states or name in body.next_carries:
         raise Fault("TRX0411", f"`next {name}` is set twice", node.span)
     if name in body.carried:
@@ -81,3 +83,19 @@ def set_next(node: ast.Next, body: Body) -> None:
     body.next_states[name] = value
     if body.session.training:
         body.frame.regions[-1].ops.append(Op("set_state", [value], {"path": body.states[name][0]}, [], span=node.span))
+
+
+def _as_declared(value: Value, wanted: TensorType, node: ast.Next, body: Body) -> Value:
+    """The value in the dtype of what it is the next value of: a loop hands on what it was given.
+
+    Raises:
+        Fault: it is a number of another kind.
+    """
+    given = value.type.dtype
+    if not accepts(wanted.dtype, given):
+        message = f"`next {node.name.name}` is `{given}`, and `{node.name.name}` is `{wanted.dtype}`"
+        helps = [f"`cast(x, {wanted.dtype})` converts it"]
+        raise Fault("TRX0206", message, node.value.span, helps=helps)
+    if given == wanted.dtype:
+        return value
+    return operators.apply_op("cast", [value], {"dtype": wanted.dtype}, body, node.value.span, [node.value.span])[0]

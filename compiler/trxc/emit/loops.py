@@ -72,7 +72,7 @@ def _state_names(writer: RegionWriter) -> list[ast.AST]:
 
 def _keys(writer: RegionWriter, op: Op, path: Path, count: str) -> ast.expr:
     program = writer.context.program
-    key = flat(program.key_at(writer.frame.key, path))
+    key = flat(writer.frame.key_at(program, path))
     return parse(f"{program.use('keys')}({key}, {count})")
 
 

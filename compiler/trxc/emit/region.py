@@ -162,7 +162,7 @@ class RegionWriter:
             tuple(value.type for value in op.results),
         )
         marks = [f"_{at}" for at in range(len(items))]
-        scope = OpScope(self.context, lambda: self.context.program.key_at(self.frame.key, op.path()))
+        scope = OpScope(self.context, lambda: self.frame.key_at(self.context.program, op.path()))
         template = parse(definition.emit(use, marks, scope))
         weak = definition.elementwise and bool(items) and all(item.weak for item in items)
         heavy = not definition.elementwise and not isinstance(definition, Movement)
@@ -338,7 +338,7 @@ class RegionWriter:
             arguments.append(self.frame.state.old(path))
         arguments += [ast.Name(mark, ast.Load()) for mark in marks]
         if needs.key:
-            arguments.append(program.key_at(self.frame.key, op.path()))
+            arguments.append(self.frame.key_at(program, op.path()))
         call = ast.Call(ast.Name(program.functions[name], ast.Load()), arguments, self._size_keywords(op))
         items = [self.strong_item(value) for value in op.operands]
         return call, dict(zip(marks, items, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -88,6 +89,13 @@ class Frame:
     params: ast.expr
     state: StateView
     key: ast.expr
+    drawn: Counter[Path] = field(default_factory=Counter[Path])
+
+    def key_at(self, program: ProgramContext, path: Path) -> ast.expr:
+        """The key of what stands at a path; what is applied once more draws anew, so that nothing draws twice alike."""
+        turn = self.drawn[path]
+        self.drawn[path] += 1
+        return program.key_at(self.key, (*path, f"turn {turn}") if turn and path else path)
 
 
 class Names:

@@ -19,9 +19,10 @@ from .arrays import Array, np
 
 OperandKind = Literal["any", "number", "float", "int", "bool"]
 AttributeKind = Literal[
-    "axis", "axes", "int", "ints", "number", "bool", "string", "dtype", "size", "sizes", "letters", "padding"
+    "axis", "axes", "order", "int", "ints", "number", "bool", "string", "dtype", "size", "sizes", "letters", "padding"
 ]
-"""`axis` and `axes` are written as names or (negative) integers and arrive as non-negative ints of operand 0;
+"""`axis` and `axes` are written as names or (negative) integers and arrive as non-negative ints of operand 0,
+`axes` from the first on and an `order` as it is written;
 `ints` accepts one int for all; a `size` arrives as the pair (Dim, name or None), `sizes` as a tuple of pairs.
 `letters` are all keywords that no other slot takes (`h = 2` of an einops pattern), as pairs (letter, size).
 `padding` arrives as it is written: a string, an int, ints, or a (before, after) pair of ints for each axis."""

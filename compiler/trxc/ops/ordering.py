@@ -15,7 +15,7 @@ class Transpose(Movement):
     """`transpose(x, [2, 0, 1])`, `transpose(x, [keys, batch])`: the dims in another order; each is named once."""
 
     name = "transpose"
-    slots = (Operand("x"), Setting("order", "axes"))
+    slots = (Operand("x"), Setting("order", "order"))
     examples = (
         Example((Sample((2, 3, 4)),), {"order": (2, 0, 1)}),
         Example((Sample((2, 3)),), {"order": (1, 0)}),

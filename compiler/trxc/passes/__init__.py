@@ -31,8 +31,8 @@ def pipeline(*, compute: str = "f32", model: tuple[str, ...] = (), rules: Rules 
         Simplify(),
         Precision(compute, model),
         Simplify(),
-        MergeFunctions(),
         Shard(rules),
+        MergeFunctions(),  # last: a rule for one of two dims makes functions differ that were the same
     )
 
 

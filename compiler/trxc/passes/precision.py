@@ -2,7 +2,9 @@
 
 In `f32` every `float` is f32. In mixed precision, weights, states and their gradients stay f32; products and
 elementwise maths in the model are done in the compute dtype; reductions, softmax and statistics in f32; the loss,
-the metrics and the model's outputs in f32.
+the metrics and the model's outputs in f32. What only the next value of a state is computed from is done in f32 as well:
+in fewer bits a counter would stop at 256, and a running mean would never take in small differences. A dtype that the
+program itself says stays.
 
 Before, with compute dtype bf16::
 
@@ -26,6 +28,8 @@ from ..ir import Attribute, Function, Module, Op, Region, Value
 from ..ir.clone import clone_function
 from ..ir.walk import call_order, callee, reachable
 from ..ops import OPS, Attributes, Instance
+from ..ops.movement import Movement
+from ..source import Span
 from ..types import DTYPES, F32, I32, DType, TensorType
 from .base import Pass
 
@@ -87,6 +91,11 @@ class _Retyped:
 
     def __init__(self, module: Module, compute: DType, *, outer: bool) -> None:
         self.module, self.compute, self.outer = module, compute, outer
+        self._narrowed: dict[Value, Value] = {}
+        """What was in f32 before its cast to the compute dtype."""
+        self._constants: set[Value] = set()
+        self._for_states: set[int] = set()
+        self._generic_states: set[int] = set()
         self._control: dict[str, Callable[[Op, dict[Value, Value]], None]] = {
             "constant": self._constant, "size": self._constant, "call": self._call, "repeat": self._loop,
             "recur": self._loop, "cond": self._branches,
@@ -104,11 +113,15 @@ class _Retyped:
             )
         body, casts = function.body, list[Op]()
         new: dict[Value, Value] = {}
+        if self.compute != F32:
+            self._for_states = _ops_for_states(body)
+            writes = [op for op in body.walk() if op.kind == "set_state"]
+            self._generic_states = {id(op) for op in writes if op.operands[0].type.dtype.generic}
         for value in body.arguments:
+            said = value.type.dtype
             value.type = self._exact(value.type, F32 if self.outer else self.compute)
-            if self.outer and value.type.dtype == F32:
-                casts.append(_cast(value, self.compute, function.span))
-                new[value] = casts[-1].result
+            if self.outer and value.type.dtype == F32 != said:
+                casts.append(self._narrow(value, self.compute, function.span, new))
         self._region(body, new)
         body.ops[:0] = casts
         if self.outer:
@@ -136,29 +149,55 @@ class _Retyped:
         region.results[:] = [new.get(v, v) for v in region.results]
 
     def _op(self, op: Op, ops: list[Op], new: dict[Value, Value]) -> None:
+        floating = F32 if id(op) in self._for_states else self.compute
         for name, value in op.attributes.items():
-            op.attributes[name] = self._attribute(value)
+            op.attributes[name] = self._attribute(value, floating)
         if op.kind in ("parameter", "state"):
+            said = op.result.type.dtype
             op.result.type = self._exact(op.result.type, F32)
-            if op.result.type.dtype == F32 and self.compute != F32:
-                ops.append(_cast(op.result, self.compute, op.span))
-                new[op.result] = ops[-1].result
+            if op.result.type.dtype == F32 not in (said, self.compute):
+                ops.append(self._narrow(op.result, self.compute, op.span, new))
+        elif op.kind == "constant" and floating == F32:
+            op.result.type = self._exact(op.result.type, F32)
         elif op.kind == "set_state":
-            value = op.operands[0]
-            if value.type.dtype == self.compute != F32:
-                ops.insert(len(ops) - 1, _cast(value, F32, op.span))
-                op.operands[0] = ops[-2].result
+            if id(op) in self._generic_states:
+                self._widen(op, ops)
         elif op.kind in self._control:
             self._control[op.kind](op, new)
-        elif op.kind in FULL and self.compute != F32:
-            self._in_full(op, ops, new)
         else:
-            self._infer(op)
+            self._computed(op, ops, new, floating)
 
-    def _attribute(self, value: Attribute) -> Attribute:
+    def _attribute(self, value: Attribute, floating: DType) -> Attribute:
         if isinstance(value, DType) and value.generic:
-            return self.compute if value.kind == "float" else I32
+            return floating if value.kind == "float" else I32
         return value
+
+    def _narrow(self, value: Value, dtype: DType, span: Span | None, new: dict[Value, Value]) -> Op:
+        """The cast of a value to another dtype, which stands for it from here on."""
+        cast = _cast(value, dtype, span)
+        new[value] = cast.result
+        if value.type.dtype == F32:
+            self._narrowed[cast.result] = value
+        return cast
+
+    def _widen(self, op: Op, ops: list[Op]) -> None:
+        """Gives the last of `ops` its operands in f32: as they were before they were cast, where they were."""
+        for at, value in enumerate(op.operands):
+            if value.type.dtype != self.compute or value in self._constants:
+                continue
+            wide = self._narrowed.get(value)
+            if wide is None:
+                ops.insert(len(ops) - 1, _cast(value, F32, op.span))
+                wide = ops[-2].result
+            op.operands[at] = wide
+
+    def _continues(self, op: Op) -> bool:
+        """Whether an op is elementwise maths on what is there in f32 alone, as the `rsqrt(variance + eps)` of a norm:
+        its derivative may be too large for fewer bits."""
+        if op.kind == "cast" or op.kind not in OPS or not OPS[op.kind].elementwise:
+            return False
+        low = [v for v in op.operands if v.type.dtype == self.compute and v not in self._constants]
+        return bool(low) and all(value in self._narrowed for value in low)
 
     def _infer(self, op: Op) -> None:
         results = tuple(v.type for v in op.results)
@@ -171,23 +210,23 @@ class _Retyped:
         for value, dtype in zip(op.results, dtypes, strict=True):
             value.type = self._exact(value.type.with_dtype(dtype), self.compute)
 
-    def _in_full(self, op: Op, ops: list[Op], new: dict[Value, Value]) -> None:
-        """The op on f32 operands, its result cast back."""
-        for at, value in enumerate(op.operands):
-            if value.type.dtype == self.compute:
-                ops.insert(len(ops) - 1, _cast(value, F32, op.span))
-                op.operands[at] = ops[-2].result
+    def _computed(self, op: Op, ops: list[Op], new: dict[Value, Value], floating: DType) -> None:
+        """An op on operands in f32 where it is due; what it gives is cast to what the program says that it is."""
+        wanted = [self._exact(value.type, floating).dtype for value in op.results]
+        if self.compute != F32 and (op.kind in FULL or floating == F32 or self._continues(op)):
+            self._widen(op, ops)
         self._infer(op)
-        for value in op.results:
-            if value.type.dtype == F32:
-                ops.append(_cast(value, self.compute, op.span))
+        for value, dtype in zip(op.results, wanted, strict=True):
+            if value.type.dtype != dtype:
+                ops.append(self._narrow(value, dtype, op.span, new))
                 ops[-1].result.name, value.name = value.name, None
-                new[value] = ops[-1].result
 
     # ------------------------------------------------------------- control
 
     def _constant(self, op: Op, new: dict[Value, Value]) -> None:
         op.result.type = self._exact(op.result.type, self.compute)
+        if op.kind == "constant":
+            self._constants.add(op.result)
 
     def _call(self, op: Op, new: dict[Value, Value]) -> None:
         target = self.module.functions[callee(op)]
@@ -209,8 +248,28 @@ class _Retyped:
             result.type = result.type.with_dtype(inner.type.dtype)
 
 
-def _cast(value: Value, dtype: DType, span: object) -> Op:
-    from ..source import Span
+def _ops_for_states(body: Region) -> set[int]:
+    """The ops (by id) whose results nothing but the next values of states is computed from, by elementwise maths,
+    reductions and moves alone."""
+    others: set[Value] = set()
+    found: set[int] = set()
+    others.update(body.results, *(region.results for op in body.walk() for region in op.regions))
+    for op in reversed(list(body.walk())):
+        if op.kind == "set_state":
+            continue
+        if op.results and _is_plain(op) and others.isdisjoint(op.results):
+            found.add(id(op))
+        else:
+            others.update(op.operands)
+    return found
 
-    result = Value(value.type.with_dtype(dtype))
-    return Op("cast", [value], {"dtype": dtype}, [result], span=span if isinstance(span, Span) else None)
+
+def _is_plain(op: Op) -> bool:
+    definition = OPS.get(op.kind)
+    if definition is None:
+        return op.kind == "constant"
+    return op.kind in FULL or definition.elementwise or isinstance(definition, Movement)
+
+
+def _cast(value: Value, dtype: DType, span: Span | None) -> Op:
+    return Op("cast", [value], {"dtype": dtype}, [Value(value.type.with_dtype(dtype))], span=span)

@@ -17,6 +17,7 @@ from ..frozen import Frozen
 from ..resources import stdlib_folder
 from ..source import Source, Span
 from ..syntax import ItemChunk, ast, parse, parse_item, scan_items, split_items
+from ..syntax.parse import MAX_CHARACTERS
 
 MAX_FILES = 200
 METHOD = re.compile(r"^fn[ \t]+\w+\([ \t]*\w+[ \t]*:[ \t]*layer\b", re.MULTILINE)
@@ -154,9 +155,9 @@ class Library:
                 self._error("TRX0305", f"a program uses more than {MAX_FILES} files", use.span)
                 return None
             try:
-                text = path.read_text(encoding="utf-8")
+                text = _read(path)
             except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
                 self._error("TRX0305", f"`{use.path}` cannot be read: {reason}", use.span)
                 return None
             root = self.root.resolve() if self.root else path.parent
@@ -168,7 +169,11 @@ class Library:
             self._error("TRX0305", "a program that is not a file cannot use files", use.span)
             return None
         here = self._loading[-1].parent if self._loading else self.root
-        path = (here / str(use.path)).resolve()
+        try:
+            path = (here / str(use.path)).resolve()
+        except (OSError, ValueError, RuntimeError):  # a NUL, a name that is too long, links in a circle
+            self._error("TRX0305", f"no file can be called `{use.path}`", use.span)
+            return None
         if not path.is_relative_to(self.root.resolve()):
             self._error("TRX0305", f"`{use.path}` is outside the project", use.span)
             return None
@@ -234,6 +239,19 @@ class Library:
     ) -> None:  # fmt: skip
         places = tuple(Label(place, text) for place, text in labels)
         self.diagnostics.add(Diagnostic(code, message, span, labels=places, helps=helps))
+
+
+def _read(path: Path) -> str:
+    """The text of a file, no longer than what the parser needs to refuse it.
+
+    Raises:
+        OSError: it cannot be read, or is none, such as a pipe, which might never end.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError("it is not a file")
+    with path.open(encoding="utf-8") as file:
+        return file.read(MAX_CHARACTERS + 1)
 
 
 EXPLICIT = frozenset({"attention", "data", "optim", "sample"})

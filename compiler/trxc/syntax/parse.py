@@ -15,7 +15,7 @@ from .recover import MAX_ERRORS, Reader
 from .tables import load_tables
 from .tokens import Token, tokenize
 
-MAX_CHARACTERS = 2_000_000
+MAX_CHARACTERS = 500_000
 """The longest file that is read."""
 
 MAX_NESTING = 100

@@ -10,7 +10,7 @@ from .output import say
 DEFAULT_SIZE = 8
 """The size of a dim that neither the program nor the recipe fixes."""
 
-_DTYPES = {
+DTYPES = {
     "f64": "float64", "f32": "float32", "bf16": "bfloat16", "f16": "float16", "bool": "bool",
     "i8": "int8", "i16": "int16", "i32": "int32", "i64": "int64", "u8": "uint8", "u16": "uint16", "u32": "uint32",
 }  # fmt: skip
@@ -64,4 +64,4 @@ def _arrays(fields: list[dict[str, Any]], sizes: dict[str, int]) -> dict[str, An
         ]
         for field in fields
     }
-    return {field["name"]: jax.ShapeDtypeStruct(named[field["name"]], _DTYPES[field["dtype"]]) for field in fields}
+    return {field["name"]: jax.ShapeDtypeStruct(named[field["name"]], DTYPES[field["dtype"]]) for field in fields}
