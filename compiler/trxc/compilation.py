@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from .diagnostics import Diagnostic, Diagnostics
-from .driver import CompileError, choose, phase, read_source, setting_texts, stop_on_errors
+from .driver import CompileError, UsageError, choose, phase, read_source, setting_texts, stop_on_errors
 from .elaborate.program import Checked, Elaborated, check_program
 from .emit import EmitError, EmitRecipe, build_manifest, emit_program, manifest_bytes
 from .ir import Module
 from .ir.clone import clone_module
 from .ir.verify import verify_or_raise
-from .passes import pipeline, run_passes
+from .passes import Remark, Remarks, pipeline, run_passes
+from .plan.targets import DEFAULT, TARGETS
 from .recipe import emit_recipe, recipe_json
 from .source import Source
 from .version import VERSION
@@ -33,6 +34,8 @@ class Options:
     print_after: tuple[str, ...] = ()
     printed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     allow_extern: bool = False
+    target: str = DEFAULT
+    remarks: Remarks = field(default_factory=Remarks)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Program:
     warnings: list[Diagnostic]
     unoptimised: Module
     printed: list[tuple[str, str]]
+    remarks: list[Remark]
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Writes `program.py` and `manifest.json`; the folder.
@@ -76,6 +80,7 @@ def compile(
     allow_extern: bool = False,
     fetch: tuple[str, ...] = (),
     feed: tuple[str, ...] = (),
+    target: str = DEFAULT,
 ) -> Program:
     """Compiles a train recipe, or a model by itself.
 
@@ -90,18 +95,21 @@ def compile(
         allow_extern: whether layers implemented in Python may be called.
         fetch: values inside the model that `apply` gives beside its outputs.
         feed: values inside the model that `apply` takes as further inputs.
+        target: the backend whose fastest forms are chosen: `cpu`, `gpu` or `tpu`. The program is right on all of them.
 
     Raises:
         CompileError: the program has errors.
-        UsageError: there is no such recipe, or several and no name.
+        UsageError: there is no such recipe, or several and no name; or no such target.
     """
+    if target not in TARGETS:
+        raise UsageError(f"there is no target `{target}`; there are: {', '.join(TARGETS)}")
     source, path = read_source(program, filename)
     diagnostics = Diagnostics()
     with phase("check", source):
         checked = check_program(source, path, setting_texts(set), diagnostics)
     stop_on_errors(diagnostics)
     chosen = choose(checked, name)
-    options = Options(frozenset(disable), verify_each, print_after, allow_extern=allow_extern)
+    options = Options(frozenset(disable), verify_each, print_after, allow_extern=allow_extern, target=target)
     with phase("compile", source):
         compiled = _compile(checked, chosen, source, diagnostics, options, fetch, feed)
     compiled.manifest["settings"] = setting_texts(set)  # with the sources, what compiling a run's program again takes
@@ -134,7 +142,16 @@ def _compile(
     manifest = build_manifest(
         emitted, module, recipe_json(chosen), sources, main=source.key, version=VERSION, model=chosen.model
     )
-    return Program(chosen.name, emitted.source, module, manifest, list(diagnostics), unoptimised, options.printed)
+    return Program(
+        chosen.name,
+        emitted.source,
+        module,
+        manifest,
+        list(diagnostics),
+        unoptimised,
+        options.printed,
+        list(options.remarks),
+    )
 
 
 def _extract(chosen: Elaborated, fetch: tuple[str, ...], feed: tuple[str, ...]) -> Elaborated:
@@ -160,8 +177,8 @@ def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, opt
 
             options.printed.append((name, to_text(current)))
 
-    passes = pipeline(compute=compute, model=chosen.roots, rules=rules)
-    run_passes(module, passes, disabled=options.disabled, after=after)
+    passes = pipeline(compute=compute, model=chosen.roots, rules=rules, target=TARGETS[options.target])
+    run_passes(module, passes, disabled=options.disabled, after=after, remarks=options.remarks)
 
 
 def _precision(chosen: Elaborated) -> str:

@@ -17,7 +17,7 @@ from trxc.ir.clone import clone_module
 from trxc.ir.printer import to_text
 from trxc.ir.reader import from_text
 from trxc.ir.verify import verify
-from trxc.passes import Pass, pipeline
+from trxc.passes import Pass, Remarks, pipeline
 from trxc.reference import Reference, init_parameters, init_states
 
 from .scope import SIZES
@@ -112,7 +112,7 @@ class _Trial:
 
     def _step(self, item: Pass, module: Module, stage: str) -> None:
         try:
-            item.run(module)
+            item.run(module, Remarks())
         except Exception as error:
             raise _DivergedError(stage, f"{type(error).__name__}: {error}") from error
         faults = verify(module)

@@ -18,10 +18,10 @@ from trxc.ir.clone import clone_module
 from trxc.ir.printer import to_text
 from trxc.ir.reader import from_text
 from trxc.ir.verify import verify
-from trxc.passes import PASS_NAMES, Pass, pipeline
+from trxc.passes import PASS_NAMES, Pass, Remarks, pipeline
 from trxc.reference import Reference, init_parameters, init_states
 
-CASES = Path(__file__).parents[1] / "cases" / "passes"
+CASES = Path(__file__).parents[1] / "cases" / "passes" / "programs"
 PROGRAMS = ["gpt", "digits", "lstm"]
 
 
@@ -73,7 +73,7 @@ def test_every_prefix_of_the_pipeline(name: str, precision: str) -> None:
     wanted = outcome(program.unoptimised)
     module = clone_module(program.unoptimised)
     for item in passes_of(program, precision):
-        item.run(module)
+        item.run(module, Remarks())
         assert verify(module) == [], item.name
         assert_same(wanted, outcome(module))
 
@@ -84,7 +84,7 @@ def test_every_pass_alone(name: str) -> None:
     wanted = outcome(program.unoptimised)
     for item in passes_of(program, "f32"):
         module = clone_module(program.unoptimised)
-        item.run(module)
+        item.run(module, Remarks())
         assert verify(module) == [], item.name
         assert_same(wanted, outcome(module))
 
@@ -164,7 +164,7 @@ function f(x: float[n]) -> (y)
 }
 """
     )
-    pipeline()[0].run(module)
+    pipeline()[0].run(module, Remarks())
     assert [op.kind for op in module.functions["f"].body.ops] == ["exp", "multiply"]
 
 
@@ -182,7 +182,7 @@ function f(x: float[n]) -> (y)
 }
 """
     )
-    pipeline()[0].run(module)
+    pipeline()[0].run(module, Remarks())
     assert [op.kind for op in module.functions["f"].body.ops] == ["dropout", "dropout", "add"]
 
 
@@ -201,7 +201,7 @@ function f(x: float[n]) -> (y)
 }
 """
     )
-    pipeline()[0].run(module)
+    pipeline()[0].run(module, Remarks())
     kinds = {op.kind: op for op in module.functions["f"].body.ops}
     assert set(kinds) == {"constant", "add", "subtract"}
     assert kinds["subtract"].operands[1].type.dtype.name == "int"

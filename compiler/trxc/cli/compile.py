@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .shell.declare import choice_option, declare, extern_option, force_option, settings_option
+from .shell.declare import choice_option, declare, extern_option, force_option, settings_option, target_option
 from .shell.files import ProgramFile
 from .shell.output import refuse_existing, say, write, write_file
 from .shell.programs import choose, compile_program, open_program, saved
@@ -34,6 +34,8 @@ ARTIFACT = ("program.py", "manifest.json")
 @click.option("--print-after", metavar="PASS", multiple=True, help="Show the IR after this pass, on stderr.")
 @click.option("--disable-pass", metavar="PASS", multiple=True, help="Leave this pass out.")
 @click.option("--verify-each", is_flag=True, help="Verify the IR after every pass.")
+@click.option("--remarks", is_flag=True, help="Say what the passes did, and what they nearly did, on stderr.")
+@target_option
 @extern_option
 @force_option
 def command(
@@ -45,6 +47,8 @@ def command(
     print_after: tuple[str, ...],
     disable_pass: tuple[str, ...],
     verify_each: bool,
+    remarks: bool,
+    target: str,
     allow_extern: bool,
     force: bool,
 ) -> None:
@@ -69,9 +73,12 @@ def command(
         verify_each=verify_each,
         print_after=print_after,
         allow_extern=allow_extern,
+        target=target,
     )
     for after, text in program.printed:
         say(f"# after {after}\n{text}")
+    for remark in program.remarks if remarks else ():
+        say(str(remark))
     if emit is None and output is not None:
         _save(program, Path(output), force)
     else:

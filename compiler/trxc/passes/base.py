@@ -1,11 +1,53 @@
-"""What a pass is: a frozen dataclass with a name, whose fields are its options, that changes a module in place."""
+"""What a pass is: a frozen dataclass with a name, whose fields are its options, that changes a module in place.
+
+A pass may say what it did, and what it nearly did and why not, as remarks: `trxc compile --remarks` shows them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from ..ir import Module
+from ..source import Span
+
+RemarkKind = Literal["done", "missed"]
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One thing that a pass did (`done`), or did not do though it looked like it (`missed`), with the reason.
+
+    `message` is a sentence without a full stop that a user of the language understands: "attention written as
+    softmax(q k) v becomes one op", "the mask is filled with -1e9, not -inf: no block can be skipped".
+    """
+
+    kind: RemarkKind
+    source: str
+    message: str
+    span: Span | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.span.source.key}:{self.span.line}:{self.span.column}: " if self.span else ""
+        return f"{where}{self.source}{'' if self.kind == 'done' else ', not done'}: {self.message}"
+
+
+@dataclass
+class Remarks:
+    """The remarks of a compilation, in order, each once."""
+
+    found: dict[Remark, None] = field(default_factory=dict[Remark, None])
+
+    def done(self, source: str, message: str, span: Span | None = None) -> None:
+        """A pass changed something; `source` is its name."""
+        self.found.setdefault(Remark("done", source, message, span))
+
+    def missed(self, source: str, message: str, span: Span | None = None) -> None:
+        """A pass left something as it was, for a reason that the user may want to know."""
+        self.found.setdefault(Remark("missed", source, message, span))
+
+    def __iter__(self):
+        return iter(self.found)
 
 
 @dataclass(frozen=True)
@@ -14,6 +56,6 @@ class Pass:
 
     name: ClassVar[str] = ""
 
-    def run(self, module: Module) -> None:
+    def run(self, module: Module, remarks: Remarks) -> None:
         """Changes the module; what it computes stays the same."""
         raise AssertionError(f"the pass {self.name} does nothing")

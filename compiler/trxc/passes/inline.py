@@ -19,7 +19,7 @@ from ..ir import Function, Module
 from ..ir.clone import inline_call
 from ..ir.walk import call_order, callee, reachable
 from ..ops import OPS
-from .base import Pass
+from .base import Pass, Remarks
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class InlineSmall(Pass):
     name: ClassVar[str] = "inline-small"
     limit: int = 2
 
-    def run(self, module: Module) -> None:
+    def run(self, module: Module, remarks: Remarks) -> None:
         """Inlines into every function, callees before callers."""
         roles = set(module.roles.values())
         for name in call_order(module):

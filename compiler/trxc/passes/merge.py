@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..ir import Module
 from ..ir.merge import merge_equal_functions
 from ..ir.walk import callee
-from .base import Pass
+from .base import Pass, Remarks
 
 TRAINING = "_train"
 """What the elaborator adds to the names of functions for training."""
@@ -20,7 +20,7 @@ class MergeFunctions(Pass):
 
     name: ClassVar[str] = "merge-functions"
 
-    def run(self, module: Module) -> None:
+    def run(self, module: Module, remarks: Remarks) -> None:
         """Merges, callees before callers."""
         merge_equal_functions(module)
         _rename(module)

@@ -31,7 +31,7 @@ from ..ops import OPS, Attributes, Instance
 from ..ops.movement import Movement
 from ..source import Span
 from ..types import DTYPES, F32, I32, DType, TensorType
-from .base import Pass
+from .base import Pass, Remarks
 
 FULL = frozenset({
     "softmax", "log_softmax", "logsumexp", "mean", "variance", "sum", "prod", "cumsum", "cumprod", "exp", "log",
@@ -48,7 +48,7 @@ class Precision(Pass):
     compute: str = "f32"
     model: tuple[str, ...] = ()
 
-    def run(self, module: Module) -> None:
+    def run(self, module: Module, remarks: Remarks) -> None:
         """Retypes every function, callees before callers."""
         low = DTYPES[self.compute]
         inside = self._separate(module) if low != F32 else set[str]()

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from ..ir import Module, Op, Region, Value
 from ..plan.sharding import Rules, spec_of
-from .base import Pass
+from .base import Pass, Remarks
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Shard(Pass):
     name: ClassVar[str] = "shard"
     rules: Rules = ()
 
-    def run(self, module: Module) -> None:
+    def run(self, module: Module, remarks: Remarks) -> None:
         """Constrains the inputs of roles, and the results of calls and loops, in every function."""
         if not self.rules:
             return

@@ -24,7 +24,7 @@ from typing import ClassVar
 from ..ir import Attribute, Module, Op, Region, Value
 from ..ir.walk import call_order, callee, count_uses, replace
 from ..ops import OPS
-from .base import Pass
+from .base import Pass, Remarks
 
 KEPT = frozenset({"set_state", "require"})
 """Ops that matter though they give nothing."""
@@ -36,7 +36,7 @@ class Simplify(Pass):
 
     name: ClassVar[str] = "simplify"
 
-    def run(self, module: Module) -> None:
+    def run(self, module: Module, remarks: Remarks) -> None:
         """Simplifies every function."""
         kept = _writers(module)
         for function in module.functions.values():

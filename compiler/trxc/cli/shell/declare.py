@@ -71,6 +71,16 @@ def settings_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def target_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--target``: what the program is compiled for."""
+    return click.option(
+        "--target",
+        type=click.Choice(("cpu", "gpu", "tpu")),
+        default="cpu",
+        help="The backend whose fastest forms are chosen; the program is right on all (default: cpu).",
+    )(function)
+
+
 def format_option(*formats: str) -> Decorator:
     """``--format``; the first of ``formats`` is what is taken without it."""
     return click.option(
