@@ -1,4 +1,5 @@
-"""Removes what need not be computed: neutral operations, repeated subexpressions, results that nobody uses.
+"""Removes what need not be computed: operations that do nothing or undo each other (:mod:`.rewrites`), maths on
+constants, repeated subexpressions, results that nobody uses.
 
 Before::
 
@@ -25,6 +26,7 @@ from ..ir import Attribute, Module, Op, Region, Value
 from ..ir.walk import call_order, callee, count_uses, replace
 from ..ops import OPS
 from .base import Pass, Remarks
+from .rewrites import rewrite
 
 KEPT = frozenset({"set_state", "require"})
 """Ops that matter though they give nothing."""
@@ -32,7 +34,7 @@ KEPT = frozenset({"set_state", "require"})
 
 @dataclass(frozen=True)
 class Simplify(Pass):
-    """Neutral operands, common subexpressions within a region, dead code; to a fixed point."""
+    """Local rewrites, common subexpressions within a region, dead code; to a fixed point."""
 
     name: ClassVar[str] = "simplify"
 
@@ -40,60 +42,10 @@ class Simplify(Pass):
         """Simplifies every function."""
         kept = _writers(module)
         for function in module.functions.values():
-            while _neutral(function.body) | _common(function.body, {}) | _dead(function.body, kept):
+            while rewrite(function.body) | _common(function.body, {}) | _dead(function.body, kept):
                 pass
             for value, name in zip(function.body.results, function.output_names, strict=False):
                 value.name = value.name or (name if name != "output" else None)
-
-
-# ------------------------------------------------------------------ neutral
-
-_RIGHT_NEUTRAL = {"add": 0, "subtract": 0, "multiply": 1, "divide": 1, "power": 1}
-_LEFT_NEUTRAL = {"add": 0, "multiply": 1}
-
-
-def _neutral(body: Region) -> bool:
-    """Replaces `x + 0`, `1 * x` and the like by `x`, where that has the same type."""
-    constants: dict[Value, Attribute] = {}
-    new: dict[Value, Value] = {}
-    for op in body.walk():
-        if op.kind == "constant":
-            constants[op.result] = op.attributes["value"]
-        kept = _kept_operand(op, constants)
-        if kept is not None and (kept.type.dtype, kept.type.sizes) == (op.result.type.dtype, op.result.type.sizes):
-            new[op.result] = new.get(kept, kept)
-            kept.name = kept.name or op.result.name
-    if new:
-        replace(body, _resolved(new))
-        _drop(body, new)
-    return bool(new)
-
-
-def _kept_operand(op: Op, constants: dict[Value, Attribute]) -> Value | None:
-    if len(op.operands) != 2:
-        return op.operands[0] if op.kind == "cast" and op.operands[0].type.dtype == op.attributes["dtype"] else None
-    left, right = op.operands
-    for neutral, number, kept in ((_RIGHT_NEUTRAL, right, left), (_LEFT_NEUTRAL, left, right)):
-        value = constants.get(number)
-        if op.kind in neutral and value == neutral[op.kind] and not isinstance(value, bool) and number in constants:
-            return kept
-    return None
-
-
-def _drop(body: Region, gone: dict[Value, Value]) -> None:
-    body.ops[:] = [op for op in body.ops if not (op.results and all(v in gone for v in op.results))]
-    for op in body.ops:
-        for region in op.regions:
-            _drop(region, gone)
-
-
-def _resolved(new: dict[Value, Value]) -> dict[Value, Value]:
-    resolved: dict[Value, Value] = {}
-    for value, kept in new.items():
-        while kept in new:
-            kept = new[kept]
-        resolved[value] = kept
-    return resolved
 
 
 # ------------------------------------------------------------------- common
