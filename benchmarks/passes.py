@@ -3,6 +3,7 @@
     python benchmarks/passes.py w4_gpt --without fuse-attention [--without …] [--rounds 7] [--steps 3]
     python benchmarks/passes.py w5_deep --set GPT.layers=12 --without roll-layers
     python benchmarks/passes.py w4_gpt --each            one row for every pass that changes the program
+    python benchmarks/passes.py w4_gpt --set bench.remat=full --against bench.remat=none
 
 Compiles `benchmarks/workloads/NAME.trx` (or a file) twice, checks that both give the same first loss and gradient norm,
 and prints one JSON line: medians of the step time in seconds, the ratio with ÷ without (below 1 the pass pays) round by
@@ -31,6 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--without", action="append", default=[], metavar="PASS")
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
+    parser.add_argument("--against", action="append", default=[], metavar="PATH=VALUE", help="settings of the other")
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3, help="steps a round of each")
@@ -99,8 +101,11 @@ def compare(path: Path, without: tuple[str, ...], options: argparse.Namespace) -
     """One row: everything on against some passes off."""
     import trxc
 
-    settings = dict(part.split("=", 1) for part in options.set)
-    programs = [trxc.compile(path, set=settings, target=options.target, disable=off) for off in ((), without)]
+    settings, others = (dict(part.split("=", 1) for part in parts) for parts in (options.set, options.against))
+    programs = [
+        trxc.compile(path, set=chosen, target=options.target, disable=off)
+        for chosen, off in ((settings, ()), (settings | others, without))
+    ]
     if programs[0].source == programs[1].source:
         return {"workload": path.stem, "without": without, "same_program": True}
     batch = random_batch(programs[0], programs[0].manifest["recipe"]["train"]["batch"])
@@ -110,7 +115,7 @@ def compare(path: Path, without: tuple[str, ...], options: argparse.Namespace) -
     rounds = [(on.run(options.steps)[0], off.run(options.steps)[0]) for _ in range(options.rounds)]
     ratios = [one / other for one, other in rounds]
     return {
-        "workload": path.stem, "settings": settings, "without": without, "target": options.target,
+        "workload": path.stem, "settings": settings, "against": others, "without": without, "target": options.target,
         "allocator": options.allocator, "step_seconds": round(statistics.median(r[0] for r in rounds), 5),
         "step_seconds_without": round(statistics.median(r[1] for r in rounds), 5),
         "ratio": round(statistics.median(ratios), 3), "spread": [round(min(ratios), 3), round(max(ratios), 3)],

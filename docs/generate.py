@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from trxc.dims import MAX_TERMS
 from trxc.elaborate import body, builtins, declared, evaluate, operators
 from trxc.elaborate.fields import RECORDS, FieldSpec
 from trxc.ops import FAMILIES, REQUIRED, OpDefinition, Operand
+from trxc.passes import Pass, pipeline
 from trxc.resolve import Library, library
 from trxc.syntax import ast, literals, recover
 from trxc.syntax.parse import MAX_CHAIN, MAX_CHARACTERS, MAX_NESTING
@@ -30,6 +32,7 @@ PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 # ------------------------------------------------------------------------------------------------- records
 
 KINDS = {
+    "bytes": "a size, `\"8 GB\"`",
     "int": "int", "float": "number", "flag": "`true` or `false`", "text": "string", "tensor": "expression",
     "tensors": "record of expressions", "optimizer": "optimizer", "source": "source",
     "pipeline": "tokenizer and transforms", "sampler": "sampler", "tokenizer": "tokenizer", "shares": "record",
@@ -78,7 +81,9 @@ def _literal(value: object) -> str:
 
 TITLES = {
     "creation": "Creation", "elementwise": "Elementwise", "reductions": "Reductions", "cumulative": "Cumulative",
-    "softmax": "Softmax", "linear": "Products", "convolution": "Convolutions", "pooling": "Pools", "shape": "Shapes",
+    "softmax": "Softmax", "linear": "Products", "convolution": "Convolutions", "pooling": "Pools",
+    "joining": "Joining and parting",
+    "shape": "Shapes",
     "indexing": "Indexing", "ordering": "Order", "patterns": "Patterns", "random": "Randomness",
 }  # fmt: skip
 CALL = re.compile(r"(`[^`]+`(?:, `[^`]+`)*): (.*)", re.DOTALL)
@@ -202,9 +207,36 @@ def example() -> Iterator[str]:
     yield f"```trx fragment\n{program}```\n\n```text\n{said}\n```"
 
 
+# -------------------------------------------------------------------------------------------------- passes
+
+
+def passes() -> Iterator[str]:
+    """Every pass in the order of its first turn, with what its module says of it."""
+    turns = [item.name for item in pipeline()]
+    first: dict[str, Pass] = {}
+    for item in pipeline():
+        first.setdefault(item.name, item)
+    for item in first.values():
+        again = f" ({turns.count(item.name)} turns)" if turns.count(item.name) > 1 else ""
+        module = sys.modules[type(item).__module__]
+        text = inspect.cleandoc(module.__doc__ or "")
+        yield from (f"### {item.name}{again}", "", _markdown(text), "")
+
+
+def _markdown(text: str) -> str:
+    """A docstring as Markdown: indented blocks after `::` as code, references as their names."""
+    text = re.sub(r":\w+:`[~.]*([^`]*)`", r"`\1`", text).replace("``", "`")
+    blocks = re.split(r"::\n\n((?:(?: {4}.*)?\n)+)", f"{text}\n\n")
+    parts = [f":\n\n```text\n{inspect.cleandoc(part)}\n```\n\n" if at % 2 else part for at, part in enumerate(blocks)]
+    return "".join(parts).strip()
+
+
 # ------------------------------------------------------------------------------------------------- writing
 
-PARTS = {"records": records, "ops": ops, "library": standard, "limits": limits, "codes": codes, "example": example}
+PARTS = {
+    "records": records, "ops": ops, "library": standard, "limits": limits, "codes": codes, "example": example,
+    "passes": passes,
+}  # fmt: skip
 
 
 def generated(text: str) -> str:

@@ -8,20 +8,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .diagnostics import Diagnostic, Diagnostics
 from .driver import CompileError, UsageError, choose, phase, read_source, setting_texts, stop_on_errors
 from .elaborate.program import Checked, Elaborated, check_program
+from .elaborate.records import MeshSpec
 from .emit import EmitError, EmitRecipe, build_manifest, emit_program, manifest_bytes
 from .ir import Module
 from .ir.clone import clone_module
 from .ir.verify import verify_or_raise
 from .passes import Remark, Remarks, pipeline, run_passes
+from .passes.decode import RefusedError
+from .passes.demotion import Demotions
 from .plan.targets import DEFAULT, TARGETS
-from .recipe import emit_recipe, recipe_json
+from .recipe import emit_recipe, recipe_json, recomputation
 from .source import Source
+from .syntax import ast
 from .version import VERSION
 
 
@@ -31,9 +36,11 @@ class Options:
 
     disabled: frozenset[str] = frozenset()
     verify_each: bool = False
+    print_before: tuple[str, ...] = ()
     print_after: tuple[str, ...] = ()
     printed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     allow_extern: bool = False
+    dropout: bool = True
     target: str = DEFAULT
     remarks: Remarks = field(default_factory=Remarks)
 
@@ -50,6 +57,7 @@ class Program:
     unoptimised: Module
     printed: list[tuple[str, str]]
     remarks: list[Remark]
+    mesh: MeshSpec | None = None
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Writes `program.py` and `manifest.json`; the folder.
@@ -76,11 +84,13 @@ def compile(
     set: Mapping[str, Any] | None = None,
     disable: tuple[str, ...] = (),
     verify_each: bool = False,
+    print_before: tuple[str, ...] = (),
     print_after: tuple[str, ...] = (),
     allow_extern: bool = False,
     fetch: tuple[str, ...] = (),
     feed: tuple[str, ...] = (),
     target: str = DEFAULT,
+    dropout: bool = True,
 ) -> Program:
     """Compiles a train recipe, or a model by itself.
 
@@ -91,11 +101,13 @@ def compile(
         set: hyper-parameters and record fields to override, as `{"GPT.embed": 512}`.
         disable: names of passes that are left out.
         verify_each: whether the IR is verified after every pass.
-        print_after: names of passes after which the IR is kept as text, in `Program.printed`.
+        print_before: names of passes before which the IR is kept as text, in `Program.printed`.
+        print_after: likewise, after which.
         allow_extern: whether layers implemented in Python may be called.
         fetch: values inside the model that `apply` gives beside its outputs.
         feed: values inside the model that `apply` takes as further inputs.
         target: the backend whose fastest forms are chosen: `cpu`, `gpu` or `tpu`. The program is right on all of them.
+        dropout: whether `dropout` drops anything; without, its rate is 0, so that two programs can be compared.
 
     Raises:
         CompileError: the program has errors.
@@ -109,9 +121,18 @@ def compile(
         checked = check_program(source, path, setting_texts(set), diagnostics)
     stop_on_errors(diagnostics)
     chosen = choose(checked, name)
-    options = Options(frozenset(disable), verify_each, print_after, allow_extern=allow_extern, target=target)
+    options = Options(
+        frozenset(disable),
+        verify_each,
+        print_before,
+        print_after,
+        allow_extern=allow_extern,
+        dropout=dropout,
+        target=target,
+    )
     with phase("compile", source):
         compiled = _compile(checked, chosen, source, diagnostics, options, fetch, feed)
+    compiled.manifest["target"] = target
     compiled.manifest["settings"] = setting_texts(set)  # with the sources, what compiling a run's program again takes
     return compiled
 
@@ -131,11 +152,15 @@ def _compile(
     stop_on_errors(diagnostics)
     if fetch or feed:
         chosen = _extract(chosen, fetch, feed)
+    if not options.dropout:
+        _keep_all(module)
     unoptimised = clone_module(module)
     recipe = emit_recipe(chosen, checked) if chosen.train is not None else None
     _optimise(module, chosen, recipe, options)
+    for warning in options.remarks.warnings:
+        diagnostics.add(warning)
     try:
-        emitted = emit_program(module, recipe)
+        emitted = emit_program(module, recipe, options.target)
     except EmitError as error:
         raise CompileError([Diagnostic("TRX0701", str(error), error.span)]) from None
     sources = {source.key: source.text, **checked.library.sources()}
@@ -151,7 +176,16 @@ def _compile(
         unoptimised,
         options.printed,
         list(options.remarks),
+        chosen.mesh,
     )
+
+
+def _keep_all(module: Module) -> None:
+    """Nothing is dropped any more."""
+    for function in module.functions.values():
+        for op in function.body.walk():
+            if op.kind == "dropout":
+                op.attributes["rate"] = 0.0
 
 
 def _extract(chosen: Elaborated, fetch: tuple[str, ...], feed: tuple[str, ...]) -> Elaborated:
@@ -169,16 +203,52 @@ def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, opt
     rules = tuple(recipe.rules.items()) if recipe and recipe.mesh else ()
     compute = {"mixed_bf16": "bf16", "f16": "f16"}.get(_precision(chosen), "f32")
 
-    def after(name: str, current: Module) -> None:
-        if options.verify_each:
-            verify_or_raise(current, name)
-        if name in options.print_after:
+    def show(when: str, name: str, current: Module) -> None:
+        if name in (options.print_before if when == "before" else options.print_after):
             from .ir.printer import to_text
 
-            options.printed.append((name, to_text(current)))
+            options.printed.append((f"{when} {name}", to_text(current)))
 
-    passes = pipeline(compute=compute, model=chosen.roots, rules=rules, target=TARGETS[options.target])
-    run_passes(module, passes, disabled=options.disabled, after=after, remarks=options.remarks)
+    demotions = Demotions(module, compute=compute, model=chosen.roots) if options.verify_each else None
+
+    def after(name: str, current: Module) -> None:
+        if demotions is not None:
+            verify_or_raise(current, name)
+            demotions.check(name, current)
+        show("after", name, current)
+
+    remat, step = recomputation(chosen, recipe)
+    target = TARGETS[options.target]
+    patterns = (*recipe.freeze, *(pattern for pattern, _ in recipe.l2)) if recipe else ()
+    optimizer = tuple(part.target for part in recipe.optimizer.walk() if part.target) if recipe else ()
+    passes = pipeline(
+        compute=compute,
+        model=chosen.roots,
+        rules=rules,
+        target=target,
+        remat=remat,
+        step=step,
+        patterns=patterns,
+        optimizer=optimizer,
+        generate=_generated(chosen),
+    )
+    try:
+        run_passes(
+            module, passes, disabled=options.disabled, before=partial(show, "before"), after=after,
+            remarks=options.remarks,
+        )  # fmt: skip
+    except RefusedError as error:
+        message = f"`{chosen.model}` cannot be generated from: {error.reason}"
+        raise CompileError([Diagnostic("TRX0601", message, error.span)]) from None
+
+
+def _generated(chosen: Elaborated) -> tuple[str, str]:
+    """The input and the output along whose places is generated, if that is asked for and possible."""
+    if chosen.generate is None or chosen.module.roles["apply"] not in chosen.roots[:1]:
+        return "", ""
+    names = [chosen.generate.values[name] for name in ("prompt", "from")]
+    prompt, output = (name.name if isinstance(name, ast.Ident) else "" for name in names)
+    return prompt, output
 
 
 def _precision(chosen: Elaborated) -> str:

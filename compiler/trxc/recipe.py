@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 from .elaborate.pipeline import stages
@@ -11,6 +12,8 @@ from .elaborate.values import Chain, CValue, Declared, Sequence, Size, TypeValue
 from .emit import Declared as EmitDeclared
 from .emit import EmitRecipe
 from .emit.recipe import Argument
+from .plan.memory import Step
+from .plan.optimizers import copies
 from .syntax import ast
 from .types import DType
 
@@ -32,6 +35,30 @@ def emit_recipe(chosen: Elaborated, checked: Checked) -> EmitRecipe:
         steps=chosen.total_steps,
         metrics=chosen.metrics,
     )
+
+
+def recomputation(chosen: Elaborated, recipe: EmitRecipe | None) -> tuple[str, Step | None]:
+    """What the recipe says of values that backward computes again, and what the memory of a step depends on."""
+    train = chosen.train
+    if train is None or recipe is None or chosen.batch is None:
+        return "none", None
+    sizes = dict(chosen.batch.known)
+    if (symbol := chosen.batch.leading.size.symbol) is not None:
+        sizes[symbol.name] = _int(train.values["batch"]) // recipe.accumulate
+    moments = sum(copies(call.target, dict(call.arguments)) for call in _optimizers(recipe.optimizer))
+    gradients = 2 if recipe.accumulate > 1 else 1
+    step = Step(sizes, moments, gradients, train.integer("memory"), train.spans.get("memory"))
+    return str(train.values["remat"]), step
+
+
+def _optimizers(call: EmitDeclared) -> Iterator[EmitDeclared]:
+    """A call that transforms gradients, or the calls of a chain."""
+    if call.name != "chain":
+        yield call
+        return
+    for _, part in call.arguments:
+        if isinstance(part, EmitDeclared):
+            yield from _optimizers(part)
 
 
 def _int(value: object) -> int:
@@ -91,10 +118,13 @@ def recipe_json(chosen: Elaborated) -> dict[str, Any]:
     return {"train": _train(chosen), "data": _data(chosen.data), "generate": generate}
 
 
+_PLAIN = ("seed", "batch", "accumulate", "steps", "epochs")
+
+
 def _train(chosen: Elaborated) -> dict[str, Any]:
     assert chosen.train is not None
     values = chosen.train.values
-    plain = {name: _plain(values[name]) for name in ("seed", "batch", "accumulate", "steps", "epochs", "precision")}
+    plain = {name: _plain(values[name]) for name in (*_PLAIN, "precision", "remat")}
     plain["metrics"] = list(chosen.metrics)
     for name in ("evaluate", "checkpoint"):
         plain[name] = _plain(values[name]) if values[name] is not None else None
@@ -149,4 +179,4 @@ def _generate(record: RecordValues, chosen: Elaborated) -> dict[str, Any]:
     }
 
 
-__all__ = ["emit_recipe", "recipe_json"]
+__all__ = ["emit_recipe", "recipe_json", "recomputation"]

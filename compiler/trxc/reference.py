@@ -158,7 +158,12 @@ def _parameter(frame: _Frame, op: Op, root: _Root) -> Sequence[Array]:
 
 
 def _state(frame: _Frame, op: Op, root: _Root) -> Sequence[Array]:
-    return [_leaf(root.state, op.path())]
+    """A state; what its sizes say and no input does, is what its shape is."""
+    array = _leaf(root.state, op.path())
+    for size, length in zip(op.result.type.sizes, array.shape, strict=False):
+        if size.symbol is not None:
+            frame.sizes.setdefault(size.symbol.name, length)
+    return [array]
 
 
 def _set_state(frame: _Frame, op: Op, root: _Root) -> Sequence[Array]:

@@ -22,6 +22,7 @@ import numpy as np
 from .errors import RUN_FAILED, RunError, first_line, is_disk_full
 from .files import sync_folder
 from .seal import DamagedError, check_seal, read_seal, write_seal
+from .storage import Layout, Stored, read_layout, restored, same_weights
 from .trees import Tree, difference, flatten, signature, unflatten
 from .untyped import jax
 
@@ -41,11 +42,15 @@ class Restored:
 
 @dataclass
 class Checkpoints:
-    """The checkpoints of one run: the newest ``keep``, and the best one."""
+    """The checkpoints of one run: the newest ``keep``, and the best one.
+
+    ``layout`` says how the program stores its weights; a checkpoint of the same weights stored otherwise is restored.
+    """
 
     folder: Path
     keep: int = 1
     best: int | None = None
+    layout: Layout = field(default_factory=dict[str, Stored])
     _writer: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "checkpoint"), repr=False)
     _pending: tuple[int, Future[None]] | None = field(default=None, repr=False)
 
@@ -63,7 +68,7 @@ class Checkpoints:
         self.finish()
         leaves = {name: np.array(leaf) for name, leaf in flatten(tree).items()}
         shapes = {name: [list(leaf.shape), str(leaf.dtype)] for name, leaf in leaves.items()}
-        sealed = {"step": step, **facts, "tree": shapes}
+        sealed = {"step": step, **facts, "tree": shapes, "layout": self.layout}
         self._pending = step, self._writer.submit(self._write, step, leaves, sealed)
 
     def finish(self) -> None:
@@ -103,15 +108,30 @@ class Checkpoints:
         facts = check_seal(folder)
         wanted = _by_top(flatten(like))
         found = {name: leaf for name, leaf in facts.get("tree", {}).items() if name.split(".")[0] in wanted}
-        if differs := difference(found, signature(like)):
+        differs = difference(found, signature(like))
+        leaves: dict[str, Any] = {}
+        for top, part in wanted.items() if not differs else ():
+            leaves |= _read_arrays(folder / top, part)
+        if differs:
+            leaves = self._from_other_storage(step, found, like, read_layout(facts), differs)
+        return Restored(unflatten(like, leaves), facts)
+
+    def _from_other_storage(
+        self, step: int, found: dict[str, Any], like: Tree, layout: Layout, differs: str
+    ) -> dict[str, Any]:
+        """The leaves of a checkpoint whose arrays hold the same weights by name, each placed as ``like``."""
+        forms = {name: jax.ShapeDtypeStruct(tuple(shape), dtype) for name, (shape, dtype) in found.items()}
+        if not same_weights(forms, layout, signature(like), self.layout):
             raise RunError(
                 f"checkpoint {step} does not fit this program: {differs}",
                 hints=("train in another folder (`--run`), or start over (`--force`)",),
             )
-        leaves: dict[str, Any] = {}
-        for top, part in wanted.items():
-            leaves |= _read_arrays(folder / top, part)
-        return Restored(unflatten(like, leaves), facts)
+        arrays: dict[str, Any] = {}
+        for top, part in _by_top(forms).items():
+            arrays |= jax.device_get(_read_arrays(self.folder / str(step) / top, part))
+        moved = restored(arrays, layout, signature(like), self.layout)
+        places = {name: getattr(leaf, "sharding", None) for name, leaf in flatten(like).items()}
+        return {name: jax.device_put(array, places[name]) for name, array in moved.items()}
 
     def discard_after(self, step: int) -> None:
         """Remove what lies beyond ``step``: damaged or unfinished checkpoints that a resumed run writes again."""

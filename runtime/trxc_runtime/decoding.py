@@ -1,7 +1,8 @@
-"""The decoding loop on ids: one jitted step of fixed shape, which recomputes the prefix for each new token.
+"""The decoding loop on ids: by the program's own `decode` where it has one (:mod:`.stepping`).
 
-For causal models: what stands to the right of a position does not change its logits, so that one buffer serves every
-length. Where the buffer is as long as the model can read, the window slides.
+Otherwise a jitted step of fixed shape computes the whole sequence for each new token. For causal models: what stands
+to the right of a position does not change its logits, so that one buffer serves every length. Where the buffer is as
+long as the model can read, the window slides.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ import numpy as np
 
 from .errors import RunError
 from .sample import Stage, draw
+from .stepping import ENDED, Stepper, chunk_length, step_by_step
 from .trees import Tree
 from .untyped import jax, jnp
 
 PAD = 0
-ENDED = -1
-"""What a row that has ended yields instead of a token."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,9 @@ def decode(
     """
     if not all(len(prompt) for prompt in prompts):
         raise RunError("the prompt is empty", hints=("give at least one token to start from",))
+    if hasattr(decoder.program, "decode") and not decoder.fixed:
+        yield from _stepped(decoder, params, state, prompts, limit, seed, eos, constants or {})
+        return
     length = decoder.length(max(map(len, prompts)), limit)
     buffer, lengths = _fill(prompts, length)
     key = jax.random.key(seed)
@@ -89,6 +92,27 @@ def decode(
         ended |= tokens == eos if eos is not None else False
         if ended.all():
             return
+
+
+def _stepped(
+    decoder: Decoder,
+    params: Tree,
+    state: Tree,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    seed: int,
+    eos: int | None,
+    constants: Mapping[str, Any],
+) -> Iterator[np.ndarray[Any, np.dtype[np.int32]]]:
+    """The same by the program's own `decode`."""
+    ragged = len({len(prompt) for prompt in prompts}) > 1
+    longest = max(map(len, prompts))
+    chunk = chunk_length(longest if decoder.context is None else min(longest, decoder.context))
+    capacity = -(-decoder.length(longest, limit) // chunk) * chunk
+    stepper = Stepper(decoder.program, decoder.prompt, decoder.logits, decoder.stages, eos, capacity, ragged)
+    return step_by_step(
+        stepper, params, state, prompts, limit=limit, seed=seed, constants=constants, context=decoder.context
+    )
 
 
 @lru_cache(maxsize=8)

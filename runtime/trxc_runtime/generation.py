@@ -9,9 +9,10 @@ import numpy as np
 
 from .calls import is_call, resolve_call
 from .compile_cache import use_compile_cache
-from .decoding import ENDED, Decoder, decode
+from .decoding import Decoder, decode
 from .errors import RunError
 from .recipe_data import data_errors
+from .stepping import ENDED
 from .tokenizer_of import end_of, input_ids, prompt_ids, tokenizer_of
 
 if TYPE_CHECKING:

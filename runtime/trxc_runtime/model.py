@@ -13,6 +13,7 @@ from .errors import RunError
 from .run_folder import RunFolder
 from .seal import DamagedError
 from .signatures import check_inputs
+from .storage import Layout, layout_of
 from .trees import Tree
 from .untyped import jax, jnp
 
@@ -110,13 +111,13 @@ def weights_of(artifact: Artifact, checkpoint: str | int) -> tuple[Tree, Tree, i
             raise RunError(f"`{artifact.folder}` is no run, so it has no checkpoint {checkpoint}")
         return None, program.init_state(), None
     shapes = jax.eval_shape(lambda: {"params": program.init(jax.random.key(0)), "state": program.init_state()})
-    tree, step = _restore(run, checkpoint, shapes)
+    tree, step = _restore(run, checkpoint, shapes, layout_of(artifact.manifest))
     return tree["params"], tree["state"], step
 
 
-def _restore(run: RunFolder, checkpoint: str | int, shapes: Tree) -> tuple[Tree, int]:
+def _restore(run: RunFolder, checkpoint: str | int, shapes: Tree, layout: Layout) -> tuple[Tree, int]:
     """The asked-for checkpoint, or for a name the first that can be read."""
-    checkpoints = Checkpoints(run.checkpoints)
+    checkpoints = Checkpoints(run.checkpoints, layout=layout)
     present = checkpoints.steps()
     wanted = [checkpoint] if isinstance(checkpoint, int) else present[::-1]
     if checkpoint == "best" and (best := run.read_best()) in present:

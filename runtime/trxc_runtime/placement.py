@@ -54,6 +54,8 @@ class Placement:
         everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
 
         def beside(leaf: Any, sharding: Any) -> Any:
+            if _is_masked(leaf):  # frozen weights have no statistics, and `sharding` is then a whole subtree
+                return leaf
             fits = len(sharding.spec) <= leaf.ndim
             return jax.device_put(leaf, sharding if fits else everywhere)
 
@@ -64,7 +66,7 @@ class Placement:
             "params": jax.device_put(tree["params"], self.params),
             "state": jax.tree.map(copy, tree["state"]),
             "opt_state": optax.tree.map_params(
-                optimizer, beside, tree["opt_state"], self.params, transform_non_params=copy
+                optimizer, beside, tree["opt_state"], self.params, transform_non_params=copy, is_leaf=_is_masked
             ),
         }
 
@@ -82,6 +84,10 @@ class Placement:
         except ValueError:
             return everywhere
         return sharding
+
+
+def _is_masked(value: object) -> bool:
+    return isinstance(value, optax.MaskedNode)
 
 
 def _is_spec(value: object) -> bool:

@@ -152,10 +152,16 @@ def _parameter(entry: Mapping[str, Any], largest: int) -> str:
     frozen = "" if entry.get("trainable", True) else " (frozen)"
     part = 100 * _size(entry) / largest
     return (
-        f"<tr><td><code>{escape(str(entry['path']))}</code>{frozen}</td><td>{sizes}</td>"
+        f"<tr><td><code>{escape(_named(entry))}</code>{frozen}</td><td>{sizes}</td>"
         f"<td>{escape(str(entry['dtype']))}</td><td>{escape(str(entry.get('initializer', '')))}</td>"
         f'<td class="n share" style="--part: {part:.1f}%">{_size(entry):,}</td></tr>'
     )
+
+
+def _named(entry: Mapping[str, Any]) -> str:
+    """A weight's name; the first and the last of those that are stored together."""
+    names = [str(name) for name in entry.get("names", ())]
+    return f"{names[0]} … {names[-1]}" if names else str(entry["path"])
 
 
 def _sources(manifest: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from .progress import Progress
 from .recipe_data import load_data, root_of, steps_of
 from .report import write_report
 from .run_folder import RunFolder
+from .storage import layout_of
 from .trees import Tree
 from .untyped import jax
 from .versions import now, versions
@@ -149,7 +150,7 @@ class _Trainer:
         artifact, folder = self.artifact, self.folder
         optimizer = artifact.program.optimizer()
         keep = part(artifact.train, "checkpoint").get("keep") or 1
-        checkpoints = Checkpoints(folder.checkpoints, keep)
+        checkpoints = Checkpoints(folder.checkpoints, keep, layout=layout_of(artifact.manifest))
         tree = placement.place(_fresh(artifact, optimizer, seed), optimizer)
         restored = checkpoints.restore_newest(tree, self.progress.warn) or Restored(tree, {"step": 0})
         best = Best.read(restored.facts.get("best"))

@@ -1,29 +1,42 @@
 """Whether the passes leave what a program computes as it was: each alone, every prefix of the pipeline, and all of it.
 
-The oracle is the reference interpreter in float64 on the module before any pass; casts are the identity there.
+The oracle is the reference interpreter in float64 on the module before any pass; casts are the identity there. Passes
+may store weights elsewhere: they are carried over, and states compared, by name.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 import trxc
-from trxc.ir import Module
+from trxc.ir import Module, Path
 from trxc.ir.clone import clone_module
+from trxc.ir.parameters import Stack, Trees
 from trxc.ir.printer import to_text
 from trxc.ir.reader import from_text
 from trxc.ir.verify import verify
-from trxc.passes import Pass, Remarks, pipeline
+from trxc.passes import REQUIRED, Pass, Remarks, pipeline
+from trxc.plan.targets import TARGETS
 from trxc.reference import Reference, init_parameters, init_states
+from trxc.storage import by_name, restored
 
 from .scope import SIZES
+from .shrink import swept
 
 ROLES = ("apply", "loss", "measure")
 TOLERANCE = 1e-9
+RULES = (("batch", ("data",)),)
+EAGER = replace(
+    TARGETS["cpu"], name="eager", roll_from=2, merged_width=100.0, fused_classes=2, loss_block=16, unrolled_layers=2
+)
+"""A target for which every pass does what it can, however small the program."""
+REMAT = {"f32": "full", "bf16": "dots"}
+"""What backward computes again; the interpreter does not look at it, jax does."""
 Array = np.ndarray[Any, Any]
 
 
@@ -37,7 +50,10 @@ class Divergence:
 
 @dataclass
 class Verdict:
-    """What became of a program. `refused`: the checker did not accept it."""
+    """What became of a program. `refused`: the checker did not accept it.
+
+    `changed` counts, by pass, how often it changed the program, alone or in the pipeline; `kinds` are the kinds of op.
+    """
 
     refused: str = ""
     divergence: Divergence | None = None
@@ -45,6 +61,7 @@ class Verdict:
     worst: float = 0.0
     finite: bool = True
     kinds: set[str] = field(default_factory=set[str])
+    changed: set[str] = field(default_factory=set[str])
 
 
 def judge(text: str, *, read_all: bool = True) -> Verdict:
@@ -56,7 +73,7 @@ def judge(text: str, *, read_all: bool = True) -> Verdict:
     """
     verdict = Verdict()
     try:
-        program = trxc.compile(text, filename="fuzz.trx", name="t", verify_each=True)
+        program = trxc.compile(text, filename="fuzz.trx", name="t", verify_each=read_all)
     except trxc.CompileError as error:
         first = next(d for d in error.diagnostics if d.severity == "error")
         verdict.refused = f"{first.code} {first.message}"
@@ -64,9 +81,15 @@ def judge(text: str, *, read_all: bool = True) -> Verdict:
     except Exception as error:
         verdict.divergence = Divergence("compile", f"{type(error).__name__}: {error}")
         return verdict
-    verdict.kinds = {op.kind for function in program.unoptimised.functions.values() for op in function.body.walk()}
+    return judge_module(program.unoptimised, read_all=read_all, compiled=program.ir)
+
+
+def judge_module(module: Module, *, read_all: bool = True, compiled: Module | None = None) -> Verdict:
+    """Tries the passes on a module; `compiled` is what the compiler made of it."""
+    verdict = Verdict()
+    verdict.kinds = {op.kind for function in module.functions.values() for op in function.body.walk()}
     try:
-        _Trial(program.unoptimised, verdict, read_all).run(program.ir)
+        _Trial(module, verdict, read_all).run(compiled)
     except _DivergedError as error:
         verdict.divergence = error.divergence
     return verdict
@@ -78,83 +101,145 @@ class _DivergedError(Exception):
         self.divergence = Divergence(stage, what)
 
 
+def key_of(text: str) -> bytes:
+    """What tells texts apart."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+class Stores:
+    """Where a module keeps the weights and states of its roles, all found in one walk."""
+
+    def __init__(self, module: Module) -> None:
+        self.roles, self.trees = module.roles, Trees(module)
+
+    def of(self, role: str) -> dict[Path, tuple[Path, tuple[Stack, ...]]]:
+        """By keys: the segments of the name, and the stacks."""
+        found, _ = self.trees.of(self.roles[role])
+        return {key: (entry.path, entry.stacks) for key, entry in found.items()}
+
+
 class _Trial:
     """One program's runs; what has been tried is known by its text."""
 
     def __init__(self, module: Module, verdict: Verdict, read_all: bool) -> None:
         self.module, self.verdict, self.read_all = module, verdict, read_all
-        self.tried: set[bytes] = set()
+        self.text = to_text(module)
+        self.tried = {key_of(self.text)}
         roles = [role for role in ROLES if role in module.roles]
         self.weights = {role: init_parameters(module, 3, module.roles[role]) for role in roles}
         self.states = {role: init_states(module, 4, module.roles[role]) for role in roles}
+        self.stores = Stores(module)
+        self.kept = {role: by_name(module, role, self.states[role]) for role in roles}
         self.inputs = {role: batch_of(module, role) for role in roles}
         self.wanted = self._outcome(module, "before all passes")
-        verdict.finite = all(np.isfinite(array).all() for array in self.wanted)
+        verdict.finite = all(np.isfinite(array).all() for array in self.wanted.values())
+        faults = verify(module)
+        if faults:
+            raise _DivergedError("before all passes", f"not valid: {faults[0]}")
 
-    def run(self, compiled: Module) -> None:
+    def run(self, compiled: Module | None) -> None:
         """Every module that passes make of this one.
 
         Raises:
             _DivergedError: one computes something else.
         """
-        self._same(compiled, "compiled")
         root = self.module.roles["apply"]
-        for compute in ("f32", "bf16"):
-            passes = pipeline(compute=compute, model=(root, f"{root}_train"), rules=(("batch", ("data",)),))
-            module, names = clone_module(self.module), list[str]()
-            for item in passes:
-                names.append(item.name)
-                self._step(item, module, f"{compute}: {' > '.join(names)}")
-                if compute == "f32" or item.name == "precision":
-                    self._step(item, clone_module(self.module), f"{compute}: {item.name} alone")
+        passes = pipeline(model=(root, f"{root}_train"), rules=RULES, target=EAGER, remat=REMAT["f32"])
+        for item in dict.fromkeys(passes):
+            self._step(item, clone_module(self.module), self.text, f"{item.name} alone")
+        at = next((at for at, item in enumerate(passes) if item.name == "precision"), len(passes))
+        module = clone_module(self.module)
+        text = self._chain(passes[:at], module, self.text, "f32")
+        for compute in ("bf16", "f32"):  # the passes before know nothing of it
+            rest = pipeline(
+                compute=compute, model=(root, f"{root}_train"), rules=RULES, target=EAGER, remat=REMAT[compute]
+            )[at:]
+            last = clone_module(module) if compute == "bf16" else module
+            ended = self._chain(rest, last, text, compute)
             if self.read_all:
-                self._same(_read_back(module, compute), f"{compute}: read back")
+                self._same(_read_back(last, ended, compute), f"{compute}: read back")
+            if compute == "f32" and rounds(last) != rounds(self._exact()):
+                raise _DivergedError("f32: declared precision", "values are narrowed to 16 bits in one of both only")
+        if compiled is not None and key_of(to_text(compiled)) not in self.tried:
+            self._same(compiled, "compiled")
 
-    def _step(self, item: Pass, module: Module, stage: str) -> None:
+    def _exact(self) -> Module:
+        """The module with exact dtypes, as it was written but for dead code."""
+        root, module = self.module.roles["apply"], clone_module(self.module)
+        for item in pipeline(model=(root, f"{root}_train")):
+            if item.name in REQUIRED:
+                item.run(module, Remarks())
+        return swept(module)
+
+    def _chain(self, passes: tuple[Pass, ...], module: Module, text: str, compute: str) -> str:
+        names = list[str]()
+        for item in passes:
+            names.append(item.name)
+            text = self._step(item, module, text, f"{compute}: {' > '.join(names)}")
+        return text
+
+    def _step(self, item: Pass, module: Module, before: str, stage: str) -> str:
+        """Runs a pass; the module's text after it."""
         try:
             item.run(module, Remarks())
         except Exception as error:
             raise _DivergedError(stage, f"{type(error).__name__}: {error}") from error
+        text = to_text(module)
+        if text == before:
+            return text
+        self.verdict.changed.add(item.name)
+        key = key_of(text)
+        if key in self.tried:
+            return text
+        self.tried.add(key)
         faults = verify(module)
         if faults:
             raise _DivergedError(stage, f"not valid: {faults[0]}")
-        text = to_text(module)
-        key = hashlib.sha256(text.encode()).digest()
-        if key in self.tried:
-            return
-        self.tried.add(key)
         if self.read_all:
-            _read_back(module, stage)
+            _read_back(module, text, stage)
         self._same(module, stage)
+        return text
 
     def _same(self, module: Module, stage: str) -> None:
         self.verdict.stages += 1
         found = self._outcome(module, stage)
-        if len(found) != len(self.wanted):
-            raise _DivergedError(stage, f"{len(found)} arrays instead of {len(self.wanted)}")
-        for wanted, given in zip(self.wanted, found, strict=True):
-            off = distance(wanted, given)
+        if found.keys() != self.wanted.keys():
+            raise _DivergedError(stage, f"gives {sorted(found.keys() ^ self.wanted.keys())} in one of both only")
+        for name, wanted in self.wanted.items():
+            off = distance(wanted, found[name])
             self.verdict.worst = max(self.verdict.worst, off)
             if off > TOLERANCE:
-                raise _DivergedError(stage, f"off by {off:.2g} of the largest")
+                raise _DivergedError(stage, f"{name} is off by {off:.2g} of the largest")
 
-    def _outcome(self, module: Module, stage: str) -> list[Array]:
-        found: list[Array] = []
+    def _outcome(self, module: Module, stage: str) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        stores = Stores(module)
         try:
             for role, inputs in self.inputs.items():
-                name = module.roles[role]
-                results, after = Reference(module).run(name, self.weights[role], self.states[role], inputs)
-                found += [*results, *leaves(after)]
+                params, state = self.weights[role], self.states[role]
+                moved = stores.of(role) != self.stores.of(role)
+                if moved:
+                    params, state = (restored(self.module, module, role, tree) for tree in (params, state))
+                results, after = Reference(module).run(module.roles[role], params, state, inputs)
+                found |= {f"{role} {at}": result for at, result in enumerate(results)}
+                if self.kept[role]:
+                    kept = self.kept[role] | by_name(module, role, after)  # what no pass has left, nobody writes
+                    found |= {f"{role} {name}": array for name, array in kept.items()}
         except Exception as error:
             raise _DivergedError(stage, f"{type(error).__name__}: {error}") from error
         return found
 
 
-def _read_back(module: Module, stage: str) -> Module:
-    text = to_text(module)
+def rounds(module: Module) -> bool:
+    """Whether values are narrowed to 16 bits anywhere: casts are the identity in the interpreter, and not in jax."""
+    casts = [op for function in module.functions.values() for op in function.body.walk() if op.kind == "cast"]
+    return any(op.result.type.dtype.kind == "float" and op.result.type.dtype.bits == 16 for op in casts)
+
+
+def _read_back(module: Module, text: str, stage: str) -> Module:
     again = from_text(text)
     if to_text(again) != text:
-        raise _DivergedError(stage, "its text does not read back")
+        raise _DivergedError(stage, f"the text of `{module.name}` does not read back")
     return again
 
 
@@ -162,10 +247,14 @@ def batch_of(module: Module, role: str) -> list[Array]:
     """Random inputs for a role."""
     rng = np.random.default_rng(7)
     arrays: list[Array] = []
+    draw: dict[str, Callable[[tuple[int, ...]], Any]] = {
+        "int": lambda shape: rng.integers(0, 4, shape),
+        "bool": lambda shape: rng.random(shape) < 0.6,
+        "float": lambda shape: rng.normal(size=shape),
+    }
     for value in module.role(role).inputs:
         shape = tuple(size.evaluate(SIZES) for size in value.type.sizes)
-        drawn = {"int": rng.integers(0, 4, shape), "bool": rng.random(shape) < 0.6, "float": rng.normal(size=shape)}
-        arrays.append(np.asarray(drawn[value.type.dtype.kind]))
+        arrays.append(np.asarray(draw[value.type.dtype.kind](shape)))
     return arrays
 
 

@@ -144,7 +144,7 @@ def source_of(function: Function, bits: int) -> str:
     text = op(only.kind).emit(use, names, scope)
     shapes = {str(a.size): f"{v.name}.shape[{at}]" for v in function.inputs for at, a in enumerate(v.type.axes)}
     bound = "".join(f"    {name} = {where}\n" for name, where in shapes.items() if name.isidentifier())
-    prelude = "\n\n".join(PRELUDE[name].source for name in needed(scope.wanted))
+    prelude = "\n\n".join(PRELUDE[name].source for name in needed(scope.wanted, "cpu"))
     return f"{prelude}\n\ndef f({', '.join([*names, 'key=None'])}):\n{bound}    return {text}\n"
 
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pytest
+from tests.fuzz.emitted import judge_emitted_module
 from tests.fuzz.generate import generate
-from tests.fuzz.harmless import judge
-from tests.fuzz.shrink import shrink
+from tests.fuzz.harmless import judge, judge_module
+from tests.fuzz.modules import make_module
+from tests.fuzz.shrink import shrink, shrink_module
 
-SEEDS, PART = 200, 10
+from trxc.ir import Module
+from trxc.ir.printer import to_text
+from trxc.ir.verify import verify
+
+PROGRAMS, MODULES, PART = 50, 150, 10
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, PART))
+@pytest.mark.parametrize("first", range(0, PROGRAMS, PART))
 def test_the_passes_leave_random_programs_as_they_were(first: int) -> None:
     refused: list[str] = []
     for seed in range(first, first + PART):
@@ -22,8 +28,22 @@ def test_the_passes_leave_random_programs_as_they_were(first: int) -> None:
     assert not refused, "right programs by construction"
 
 
+@pytest.mark.parametrize("first", range(0, MODULES, PART))
+def test_the_passes_leave_random_modules_as_they_were(first: int) -> None:
+    for seed in range(first, first + PART):
+        verdict = judge_module(make_module(seed), read_all=seed % PART == 0)
+        assert verdict.divergence is None, f"seed {seed}: {verdict.divergence}"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_emitted_modules_compute_the_same_with_all_passes_and_none(seed: int) -> None:
+    verdict = judge_emitted_module(make_module(seed, smooth=True))
+    assert verdict.divergence is None, f"seed {seed}: {verdict.divergence}"
+
+
 def test_a_seed_is_a_program() -> None:
     assert generate(3).text == generate(3).text != generate(4).text
+    assert to_text(make_module(3)) == to_text(make_module(3)) != to_text(make_module(4))
 
 
 def test_what_fails_is_made_small() -> None:
@@ -31,3 +51,14 @@ def test_what_fails_is_made_small() -> None:
     small = shrink(text, lambda smaller: "sigmoid(v" in smaller)
     assert "sigmoid(v" in small
     assert len(small.splitlines()) < len(text.splitlines())
+
+
+def test_a_module_that_fails_is_made_small() -> None:
+    def has_softmax(module: Module) -> bool:
+        return any(op.kind == "softmax" for op in module.role("apply").body.walk())
+
+    module = next(module for seed in range(100) if has_softmax(module := make_module(seed)))
+    small = shrink_module(module, has_softmax)
+    assert has_softmax(small)
+    assert verify(small) == []
+    assert len(to_text(small)) < len(to_text(module)) / 2

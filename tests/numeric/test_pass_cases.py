@@ -23,6 +23,7 @@ from trxc.ir.walk import symbols
 from trxc.passes import Pass, Remarks, pipeline
 from trxc.plan.targets import TARGETS
 from trxc.reference import Reference, init_parameters, init_states
+from trxc.storage import restored
 
 FOLDER = Path(__file__).parents[1] / "cases" / "passes"
 CASES = sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("*/*.ir"))
@@ -47,22 +48,28 @@ def pass_of(case: str, head: str) -> Pass:
             options["rules"] = (*options.get("rules", ()), (name, (axis,)))
             continue
         name, value = (text.strip() for text in part.split("="))
-        options[name] = {"target": TARGETS.get(value), "model": tuple(value.split())}.get(name, value)
+        several = {"model": tuple(value.split()), "patterns": (value,), "optimizer": (value,)}
+        options[name] = {"target": TARGETS.get(value), **several}.get(name, value)
     return [item for item in pipeline(**options) if item.name == case.split("/")[0]][-1]
 
 
-def outcome(module: Module, head: str, trees: tuple[Any, Any] | None = None) -> Arrays:
-    """Results and new states of every role, for weights and inputs that depend on names and shapes alone."""
+def outcome(module: Module, head: str, original: Module | None = None) -> Arrays:
+    """Results and new states of every role, for weights and inputs that depend on names and shapes alone.
+
+    Weights are drawn for the `original` module, if it is another, and its are the states that are compared.
+    """
+    first = original or module
     sizes = dict.fromkeys(symbols(module), 3)
     said = re.search(r"^sizes: (.*)$", head, re.M)
     sizes |= {name: int(size) for name, size in re.findall(r"(\w+) = (\d+)", said[1] if said else "")}
     found: Arrays = []
-    for name in module.roles.values():
-        params, state = trees or (init_parameters(module, 3, name), init_states(module, 4, name))
+    for role, name in module.roles.items():
+        before = init_parameters(first, 3, first.roles[role]), init_states(first, 4, first.roles[role])
+        params, state = (restored(first, module, role, tree) for tree in before)
         rng = np.random.default_rng(7)
         inputs = [drawn(value.type, sizes, rng) for value in module.functions[name].inputs]
         results, after = Reference(module).run(name, params, state, inputs)
-        found += [*results, *leaves(after)]
+        found += [*results, *leaves(restored(module, first, role, after, missing=before[1]))]
     return found
 
 
@@ -90,7 +97,7 @@ def test_a_pass_gives_the_expected_text_and_computes_the_same(case: str) -> None
     if UPDATE:
         expected.write_text(after)
     assert after == expected.read_text()
-    for one, other in zip(wanted, outcome(module, head), strict=True):
+    for one, other in zip(wanted, outcome(module, head, from_text(text)), strict=True):
         np.testing.assert_allclose(other, one, rtol=0, atol=1e-9 * (1 + np.max(np.abs(one), initial=0)))
     again = to_text(module)
     item.run(module, Remarks())

@@ -90,8 +90,21 @@ def test_a_stage_in_a_file(here: Path):
 def test_the_ir_after_a_pass_is_shown_beside_the_result():
     result = trxc_("compile", "m.trx", "--emit", "python", "--print-after", "precision")
     assert "# after precision\n" in result.stderr
+    assert "# before precision\n" not in result.stderr
     assert "f32[batch" in result.stderr
     python_ast.parse(result.stdout)
+
+
+def test_the_ir_before_a_pass_is_shown():
+    result = trxc_("compile", "m.trx", "--emit", "python", "--print-before", "precision")
+    shown = result.stderr.partition("# before precision\n")[2]
+    assert "float[batch" in shown
+    assert "f32[batch" not in shown
+
+
+def test_remarks_are_shown_where_they_are_asked_for():
+    assert trxc_("compile", "m.trx", "--emit", "ir").stderr == ""
+    assert trxc_("compile", "m.trx", "--emit", "ir", "--remarks").stderr == ""
 
 
 @pytest.mark.parametrize("emit", [["-o", "build"], ["--emit", "ast"], ["--emit", "ir"]])

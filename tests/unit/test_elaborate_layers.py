@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from elaboration import codes, diagnostics, elaborated, model, module, ops, output, problem, root, states, weights
 
+import trxc
+
 # ------------------------------------------------------------------ weights and their names
 
 NAMES = {
@@ -390,3 +392,19 @@ def test_a_requirement_may_have_parts():
 def test_dims_may_stand_above_the_inputs():
     assert output(model("dim rows = 2 * n\ninput x: float[rows]\noutput x", "(n: int = 3)")) == "float[rows=6]"
     assert problem(model("dim rows = 2 * m\ninput x: float[rows]\noutput x")).code == "TRX0301"
+
+
+@pytest.mark.parametrize("dim", ["width", "rows"])
+def test_a_dim_keeps_its_name_through_a_layer_that_takes_any_dims(dim: str) -> None:
+    text = f"""
+layer Own {{
+  input x: float[rows, width]
+  a = gelu(x)
+  output a - mean(a, over = {dim}, keep = true)
+}}
+model M {{
+  input x: float[batch, 4]
+  output y = x |> Own
+}}
+"""
+    assert trxc.check(text, filename="own.trx") == []

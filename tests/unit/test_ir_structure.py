@@ -244,3 +244,51 @@ def test_callers_become_equal_when_their_callees_are():
     module = from_text("module m role apply = d " + leaves + callers)
     assert merge_equal_functions(module) == 2
     assert list(module.functions) == ["a", "c"] and module.roles == {"apply": "c"}
+
+
+NAMED = """
+module m
+role apply = f
+function leaf(x: float[]) -> (y) weight w: float[] = ones() from "i:ones" {
+  y: float[] = parameter() {path=("w",)}
+  yield y
+}
+function f(x: float[]) -> (y) {
+  y: float[] = repeat(x) {count=2, path=("layers",), names=NAMES} do (a: float[]) {
+    b: float[] = call(a) {callee="leaf", path=("norm",)}
+    c: float[] = repeat(b) {count=2, path=("dense",)} do (d: float[]) {
+      e: float[] = call(d) {callee="leaf", path=()}
+      yield e
+    }
+    yield c
+  }
+  yield y
+}
+"""
+
+
+def test_slices_may_have_names_of_their_own() -> None:
+    module = from_text(NAMED.replace("NAMES", '(("norm", "norm_3"), ("dense", "last"))'))
+    assert verify(module) == []
+    assert to_text(from_text(to_text(module))) == to_text(module)
+    first, second = parameter_tree(module, "f")
+    assert (first.path, first.stack, first.name) == (("layers", "norm", "w"), (2,), "norm.w")
+    assert first.names == {(0,): "norm.w", (1,): "norm_3.w"}
+    assert (second.path, second.stack, second.name) == (("layers", "dense", "w"), (2, 2), "dense[*].w")
+    assert list(second.names.values()) == ["dense[0].w", "dense[1].w", "last[0].w", "last[1].w"]
+    module = from_text(NAMED.replace("NAMES", '("block", "block_2")'))
+    assert list(parameter_tree(module, "f")[0].names.values()) == ["block.norm.w", "block_2.norm.w"]
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        ('("a",)', "there is not a name for each of 2 slices"),
+        ('("a", "a")', "two slices have the same name"),
+        ('("a[0]", "b[1]")', "some slices are numbered"),
+        ("(1, 2)", "`names` are no texts"),
+        ('(("norm", "dense"), ("dense", "last"))', "two slices have the same name"),
+    ],
+)
+def test_names_of_slices_are_verified(names: str, problem: str) -> None:
+    assert any(problem in text for text in verify(from_text(NAMED.replace("NAMES", names))))

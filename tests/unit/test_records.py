@@ -205,3 +205,29 @@ def test_a_fault_in_a_used_file_is_told_there(tmp_path: Path):
     )
     assert found.span is not None
     assert (found.code, Path(found.span.source.name).name) == ("TRX0301", "layers.trx")
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "said", "help_"),
+    [
+        ("remat = dot", "TRX0506", "`remat` cannot be `dot`", "`dots`"),
+        ("remat = 3", "TRX0505", "`remat` is a name", ""),
+        ("remat = auto", "TRX0503", "`t` has no `memory`, which `remat = auto` is to fit", '`memory = "8 GB"` says it'),
+        ('memory = "8 Gb"', "TRX0506", "`Gb` is no unit of memory", "GB"),
+        ('memory = "much"', "TRX0505", "`memory` is a number with a unit, and this is `much`", '`memory = "8 GB"`'),
+        ("memory = 8", "TRX0505", "`memory` is a number with a unit, and this is", '`memory = "8 GB"`'),
+        ('memory = "0 GB"', "TRX0506", "`memory` is more than nothing", ""),
+    ],
+)
+def test_memory_and_what_is_computed_again(fields: str, code: str, said: str, help_: str):
+    found = problem(PROGRAM.replace("steps = 100", f"steps = 100\n  {fields}"))
+    assert found.code == code
+    assert found.message.startswith(said)
+    assert help_ in "".join(found.helps)
+
+
+@pytest.mark.parametrize(("text", "count"), [("8 GB", 8 * 10**9), ("1.5GiB", 3 * 2**29), ("512 MB", 512 * 10**6)])
+def test_amounts_of_memory(text: str, count: int):
+    train = elaborated(PROGRAM.replace("steps = 100", f'steps = 100\n  memory = "{text}"'), "t").train
+    assert train is not None
+    assert (train.values["memory"], train.values["remat"]) == (count, "none")

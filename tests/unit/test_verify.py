@@ -11,7 +11,7 @@ import pytest
 import trxc
 from trxc.ir import Module
 from trxc.ir.reader import from_text
-from trxc.passes import PASS_NAMES
+from trxc.passes import PASS_NAMES, Remarks
 from trxc.passes.inline import InlineSmall
 from trxc.reference import Tree, init_parameters, init_states, map_tree
 from trxc.verification import verify
@@ -105,7 +105,8 @@ def test_a_right_program_has_a_row_for_everything() -> None:
     report = verified(program, passes=True)
     assert report.ok, report.checks
     stages = [check.what for check in report.checks if check.what.startswith("IR after pass ")]
-    assert stages == [f"IR after pass {at}, {name}" for at, (name, _) in enumerate(program.printed, 1)]
+    names = [stage.removeprefix("after ") for stage, _ in program.printed]
+    assert stages == [f"IR after pass {at}, {name}" for at, name in enumerate(names, 1)]
     rest = [check.what for check in report.checks if check.what not in stages]
     assert rest == [
         "printed IR", "IR after all passes", "apply: logits", "loss", "measure: loss, accuracy",
@@ -117,8 +118,8 @@ def test_a_right_program_has_a_row_for_everything() -> None:
 def test_a_pass_that_swaps_operands_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     right = InlineSmall.run
 
-    def swapping(self: InlineSmall, module: Module) -> None:
-        right(self, module)
+    def swapping(self: InlineSmall, module: Module, remarks: Remarks) -> None:
+        right(self, module, remarks)
         for function in module.functions.values():
             for op in function.body.walk():
                 if op.kind == "subtract":

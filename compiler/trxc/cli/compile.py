@@ -31,6 +31,7 @@ ARTIFACT = ("program.py", "manifest.json")
     "--emit", STAGES, help="One stage instead of the artifact; the last two are made by jax, on this machine."
 )
 @settings_option
+@click.option("--print-before", metavar="PASS", multiple=True, help="Show the IR before this pass, on stderr.")
 @click.option("--print-after", metavar="PASS", multiple=True, help="Show the IR after this pass, on stderr.")
 @click.option("--disable-pass", metavar="PASS", multiple=True, help="Leave this pass out.")
 @click.option("--verify-each", is_flag=True, help="Verify the IR after every pass.")
@@ -44,6 +45,7 @@ def command(
     output: str | None,
     emit: str | None,
     settings: tuple[tuple[str, str], ...],
+    print_before: tuple[str, ...],
     print_after: tuple[str, ...],
     disable_pass: tuple[str, ...],
     verify_each: bool,
@@ -59,7 +61,7 @@ def command(
     if emit is None and output is None:
         raise click.UsageError("say where the artifact goes with `-o DIR`, or which stage to print with `--emit`")
     _refuse(output, emit, force)
-    _known_passes((*print_after, *disable_pass))
+    _known_passes((*print_before, *print_after, *disable_pass))
     given = open_program(file)
     if emit == "ast":
         _put(tree_text(given), output)
@@ -71,12 +73,13 @@ def command(
         set=dict(settings) or None,
         disable=disable_pass,
         verify_each=verify_each,
+        print_before=print_before,
         print_after=print_after,
         allow_extern=allow_extern,
         target=target,
     )
-    for after, text in program.printed:
-        say(f"# after {after}\n{text}")
+    for stage, text in program.printed:
+        say(f"# {stage}\n{text}")
     for remark in program.remarks if remarks else ():
         say(str(remark))
     if emit is None and output is not None:

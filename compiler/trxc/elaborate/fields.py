@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 FieldKind: TypeAlias = Literal[
     "int", "float", "flag", "word", "text", "record", "tensor", "tensors", "optimizer", "source", "pipeline", "sampler",
-    "tokenizer", "shares", "types", "fields", "best", "patterns", "paths", "name",
+    "tokenizer", "bytes", "shares", "types", "fields", "best", "patterns", "paths", "name",
 ]  # fmt: skip
 
 
@@ -54,6 +54,15 @@ RECORDS: dict[str, tuple[FieldSpec, ...]] = {
         FieldSpec("epochs", "int", "how many times it sees the training split, instead of `steps`"),
         FieldSpec("seed", "int", "what all randomness is derived from", default=0, least=0),
         FieldSpec("precision", "word", "the dtype of `float`", default="f32", choices=("f32", "mixed_bf16", "f16")),
+        FieldSpec(
+            "remat",
+            "word",
+            "what of each layer backward computes again, to save memory: all but products with weights (`dots`), all "
+            "(`full`), or as little as fits `memory` (`auto`)",
+            default="none",
+            choices=("none", "dots", "full", "auto"),
+        ),
+        FieldSpec("memory", "bytes", 'the memory of a device that a step may take, as `"8 GB"`'),
         FieldSpec("evaluate", "fields", "when and on what it is evaluated", fields=EVALUATE),
         FieldSpec("checkpoint", "fields", "when it is saved", fields=CHECKPOINT),
         FieldSpec("log", "fields", "when it reports", fields=LOG),

@@ -12,6 +12,7 @@ from ..source import Span
 from ..syntax import ast
 from ..types import DType
 from . import evaluate as evaluation
+from .amounts import read_bytes
 from .body import Body, Frame, Namer, Session
 from .declared import complete, is_declared, kind_of
 from .faults import Fault, Silent, as_float
@@ -335,7 +336,7 @@ def _patterns(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
 
 
 READERS: dict[str, Callable[[FieldSpec, ast.Expr, Body], object]] = {
-    "int": _int, "float": _float, "flag": _flag, "word": _word, "name": _name, "record": _record,
+    "int": _int, "float": _float, "bytes": read_bytes, "flag": _flag, "word": _word, "name": _name, "record": _record,
     "tensor": _expression, "optimizer": _declared("optimizer"), "source": _declared("source"),
     "pipeline": _declared("transform", "tokenizer"), "sampler": _declared("sampler"),
     "tokenizer": _declared("tokenizer"), "best": _best, "patterns": _patterns,

@@ -81,6 +81,9 @@ class Recipe:
         if batch is not None and parts is not None and batch % parts:
             message = f"a batch of {batch} cannot be worked through in {parts} equal parts"
             self.session.report(Fault("TRX0506", message, spans["accumulate"]))
+        if train.values.get("remat") == "auto" and "memory" not in spans:
+            message = f"`{self.ref.name}` has no `memory`, which `remat = auto` is to fit"
+            self.session.report(Fault("TRX0503", message, spans["remat"], helps=['`memory = "8 GB"` says it']))
 
     def _functions(self, model: Subject, roots: Roots, fields: DataFields, train: RecordValues) -> Elaborated | None:
         apply, learned, serve, learn = roots

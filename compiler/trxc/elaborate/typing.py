@@ -219,8 +219,9 @@ def local_label(name: str, body: Body) -> str:
 def _match_pack(
     item: ast.PackDim, found: tuple[Axis, ...], given: TensorType, body: Body, span: Span, entering: bool
 ) -> tuple[Axis, ...]:
-    if item.name is None:
-        return found
+    if item.name is None:  # labelled, so that the caller knows its axes again in the results
+        labels = [a if a.name is not None or not entering else Axis(a.size, local_label("dim", body)) for a in found]
+        return tuple(labels)
     name = item.name.name
     known = body.dims.get(name)
     if known is None:

@@ -16,7 +16,10 @@ from .recipe import EmitRecipe
 
 
 def weight(bound: BoundParameter, recipe: EmitRecipe | None) -> dict[str, Any]:
-    """The entry of a weight or state; shape, dims and spec are those of one slice of a stack."""
+    """The entry of a weight or state; shape, dims and spec are those of one slice of a stack.
+
+    `names` are those of all slices, in the order of their indices, where they have names of their own.
+    """
     parameter = bound.parameter
     rules: Mapping[str, tuple[str, ...]] = recipe.rules if recipe and recipe.mesh else {}
     frozen = matched(recipe.freeze, bound) if recipe else False
@@ -24,6 +27,7 @@ def weight(bound: BoundParameter, recipe: EmitRecipe | None) -> dict[str, Any]:
         "path": bound.name,
         "key": list(bound.path),
         "stack": list(bound.stack),
+        **({"names": list(bound.names.values())} if any(stack.names for stack in bound.stacks) else {}),
         "shape": list(sizes_of(bound)[len(bound.stack) :]),
         "dtype": exact(parameter.type.dtype).name,
         "dims": _dims(parameter.type),

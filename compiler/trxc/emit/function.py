@@ -143,7 +143,7 @@ def _return(writer: RegionWriter, function: Function, form: Form, changes: bool)
     if changes or form.gives == "scalar":
         parts.append(_changed_state(writer, function) if changes else parse("state"))
     comment = ""
-    if len(parts) == 1 and function.results[0].type.rank and not operands["_0"].plain:
+    if len(parts) == len(function.results) == 1 and function.results[0].type.rank and not operands["_0"].plain:
         comment = shape_comment(function.results[0].type)
     writer.finish("return ", parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load()), operands, comment)
 

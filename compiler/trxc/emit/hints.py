@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from ..ir import Op, Value
+from ..ir import Op, Region, Value
 from ..ir.walk import callee
 from ..ops import OPS
 
@@ -56,6 +56,8 @@ def hint(writer: RegionWriter, op: Op, value: Value, *, reuse: bool = True) -> s
         return op.path()[-1]
     if op.kind == "call":
         return _result_name(writer, op, value)
+    if op.kind == "recur" and (output := _output_name(writer, op, value)):
+        return output
     if op.kind == "constrain" and (placed := writer.context.uses.definer.get(writer.context.uses.of(op.operands[0]))):
         return hint(writer, placed, op.operands[0], reuse=False)
     if op.kind in _MOVED and (moved := _first_name(writer, op)):
@@ -77,7 +79,26 @@ def _carry_name(writer: RegionWriter, value: Value) -> str | None:
         if site.op is not None and site.op.kind in ("repeat", "recur"):
             operands = [writer.context.uses.of(operand) for operand in site.op.operands]
             return site.op.regions[0].arguments[operands.index(value)].name
+        if site.op is None and (name := _next_carry_name(writer, site.region, value)):
+            return name
     return None
+
+
+def _next_carry_name(writer: RegionWriter, body: Region, value: Value) -> str | None:
+    """The carry of a `recur` that a value of its body is in the next step, if it is."""
+    _, loop = writer.context.uses.inside.get(id(body), (None, None))
+    if loop is None or loop.kind != "recur":
+        return None
+    carries = len(loop.operands) - int(str(loop.attributes["sequences"]))
+    results = [writer.context.uses.of(result) for result in body.results[len(body.results) - carries :]]
+    return body.arguments[len(body.arguments) - carries + results.index(value)].name if value in results else None
+
+
+def _output_name(writer: RegionWriter, loop: Op, value: Value) -> str | None:
+    """What the body of a `recur` calls the value of which a result is the sequence."""
+    body, at = loop.regions[0], loop.results.index(value)
+    inside = writer.context.uses.of(body.results[at])
+    return writer.context.uses.name(inside) or _next_carry_name(writer, body, inside)
 
 
 def _first_name(writer: RegionWriter, op: Op) -> str | None:

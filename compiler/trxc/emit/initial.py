@@ -7,18 +7,20 @@ import re
 from collections.abc import Sequence
 
 from ..ir import Attribute, Initializer, Path
-from ..ir.parameters import BoundParameter
+from ..ir.parameters import BoundParameter, Stack, slice_name
 from .dtypes import dtype_name
 from .errors import EmitError
 from .expressions import literal, number, parse
 from .layout import statement
 from .lines import Line
-from .scope import ProgramContext
+from .scope import ProgramContext, indexed
+from .slices import name_list, numbers
 
 MAX_ELEMENTS = 2**40
 TARGET_MODULE = "jax.nn.initializers"
 _POSITIONAL = ("stddev", "scale", "value")
-_SUBSCRIPT = re.compile(r"\[(\d+|\*)\]")
+_SUBSCRIPT = re.compile(r"\[(#?\d+|\*)\]")
+_OWN_NAME = re.compile(r"<(\d+)>")
 
 
 def write_init(program: ProgramContext, weights: Sequence[BoundParameter]) -> list[Line]:
@@ -73,9 +75,11 @@ def initial(program: ProgramContext, weight: BoundParameter, key: ast.expr) -> a
         if constant in (0, 1):
             return ast.Call(parse("jnp.zeros" if constant == 0 else "jnp.ones"), [whole, dtype], [])
         return ast.Call(parse("jnp.full"), [whole, number(constant), dtype], [])
-    draw, own = _of_stack(program, weight, _initializer(start, weight), key)
     single = parse(repr(shape[len(weight.stack) :]))
-    return ast.Call(draw, [own, single, dtype], [])
+    drawn, dims = _of_stack(program, weight, _initializer(start, weight), [key, single, dtype])
+    if dims == sorted(dims):
+        return drawn
+    return ast.Call(parse("jnp.moveaxis"), [drawn, parse(repr(tuple(range(len(dims))))), parse(repr(tuple(dims)))], [])
 
 
 def _constant(start: Initializer) -> float | int | None:
@@ -114,16 +118,65 @@ def _argument(value: Attribute, weight: BoundParameter) -> ast.expr:
 
 
 def _of_stack(
-    program: ProgramContext, weight: BoundParameter, draw: ast.expr, key: ast.expr
-) -> tuple[ast.expr, ast.expr]:
-    """The initializer for a stack, and its key: the name without numbers, then each number, outermost first."""
-    marks = _SUBSCRIPT.findall(weight.name)
-    plain = _SUBSCRIPT.sub("", weight.name)
-    key = program.key_at(key, (plain,) if plain else ())
-    while marks and marks[0] != "*":
-        key = ast.Call(parse("jax.random.fold_in"), [key, parse(marks.pop(0))], [])
-    counts = list(weight.stack)
+    program: ProgramContext, weight: BoundParameter, draw: ast.expr, arguments: list[ast.expr]
+) -> tuple[ast.expr, list[int]]:
+    """What an initializer draws for a stack, and which of the stack's dims each of those is that it gives first.
+
+    A key, the first of the initializer's arguments, is made from the name without numbers, then each number, outermost
+    first. So slices with names of their own come before those with numbers.
+    """
+    text = slice_name(weight.segments, [_marked(at, stack) for at, stack in enumerate(weight.stacks)], None)
+    marks, plain = _SUBSCRIPT.findall(text), _SUBSCRIPT.sub("", text)
+    named = [int(at) for at in _OWN_NAME.findall(plain)]
+    key, *form = arguments
+    if not named:
+        key = program.key_at(key, (plain,) if plain else ())
+        while marks and marks[0].isdigit():
+            key = ast.Call(parse("jax.random.fold_in"), [key, parse(marks.pop(0))], [])
+    stars = [at for at, stack in enumerate(weight.stacks) if not stack.names]
+    numbered: list[int] = []
     for mark in reversed(marks):
-        name, size = ("stacked", counts.pop()) if mark == "*" else ("element", int(mark))
-        draw = ast.Call(parse(program.use(name)), [parse(str(size)), draw], [])
-    return draw, key
+        at = stars.pop() if mark == "*" else int(mark[1:]) if mark[0] == "#" else None
+        numbered[:0] = [] if at is None else [at]
+        wrapper, size = _wrapper(weight, mark, at)
+        draw = ast.Call(parse(program.use(wrapper)), [size, draw], [])
+    if not named:
+        return ast.Call(draw, [key, *form], []), numbered
+    names = _own_names(program, weight, _OWN_NAME.split(plain), "")
+    return ast.Call(parse(program.use("each")), [names, draw, key, *form], []), named + numbered
+
+
+def _marked(at: int, stack: Stack) -> Stack:
+    """The stack with a mark in place of its names: `<0>`, or `blocks[#0]` where they are numbered."""
+    pair = indexed(stack.names[0]) if stack.names else None
+    return Stack(stack.count, stack.at, (f"{pair[0]}[#{at}]" if pair else f"<{at}>",) * bool(stack.names), stack.over)
+
+
+def _wrapper(weight: BoundParameter, mark: str, at: int | None) -> tuple[str, ast.expr]:
+    """What makes an initializer of slices from that of one, and its first argument."""
+    if at is None:
+        return "element", parse(mark)
+    names = weight.stacks[at].names
+    if not names:
+        return "stacked", parse(str(weight.stacks[at].count))
+    return "stacked_at", numbers([pair[1] for pair in map(indexed, names) if pair])
+
+
+def _own_names(program: ProgramContext, weight: BoundParameter, parts: Sequence[str], outer: str) -> ast.expr:
+    """The names of a stack's slices, in lists of lists where it has several dims with names.
+
+    Args:
+        program: what is being written.
+        weight: the stack.
+        parts: text, and the place of a dim, by turns.
+        outer: the variable that holds the name so far.
+    """
+    before, at, after, *more = parts
+    own = [before + name for name in weight.stacks[int(at)].names]
+    names = name_list(program, own, ast.Name(outer, ast.Load()) if outer else "", "" if more else after)
+    if not more:
+        return names
+    variable = "inner" if outer else "outer"
+    inner = _own_names(program, weight, [after, *more], variable)
+    target = ast.comprehension(ast.Name(variable, ast.Store()), names, [], 0)
+    return ast.ListComp(inner, [target])

@@ -1,4 +1,7 @@
-"""Loops and branches: an inner function for the region, and `jax.lax.scan` or `jax.lax.cond` over it."""
+"""Loops and branches: an inner function for the region, and `jax.lax.scan` or `jax.lax.cond` over it.
+
+A `repeat` that is `unrolled` walks over its layers in Python instead: the same inner function, written out by tracing.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..ir import Op, Path, Region, Value
-from ..ir.walk import captures, collected_count, first_slice, repeat_count, stack_count
+from ..ir.walk import captures, collected_count, first_slice, repeat_count, slice_names, stack_count
 from ..types import ANY
 from .dtypes import shape_comment
 from .expressions import flat, parse
+from .loop_weights import write_loop_weights
 from .needs import Needs
 from .pending import Pending, named
 from .region import RegionWriter
+from .remat import checkpoint_decorator
 from .scope import FOREVER, Frame, Names, keys_of
+from .slices import SliceKeys, stacked_keys
 from .state import StateView, subscript
 
 
@@ -77,11 +83,14 @@ def _keys(writer: RegionWriter, op: Op, path: Path, count: str) -> ast.expr:
 
 
 def _header(writer: RegionWriter, op: Op, wanted: str, parameters: str) -> str:
-    """The line that begins an inner function, a blank one before it."""
+    """The lines that begin an inner function, a blank one before them."""
     name = writer.names.take(wanted, writer.now, writer.now, beside=True)
     before = writer.context.lines[-1].text if writer.context.lines else ""
     if before and not before.endswith(":"):
         writer.line("")
+    if "remat" in op.attributes:
+        scanned = not op.attributes.get("unrolled", False)
+        writer.line(f"@{checkpoint_decorator(writer.context.program, op, scanned=scanned)}", op.span)
     writer.line(f"def {name}({parameters}):", op.span)
     return name
 
@@ -127,7 +136,7 @@ def _new_state(inner: RegionWriter, leaves: Sequence[Path], path: Path = ()) -> 
 
 
 def write_repeat(writer: RegionWriter, op: Op) -> None:
-    """`repeat`: a scan over slices of stacked weights and states, and a key for each iteration."""
+    """`repeat`: a scan over slices of stacked weights and states, and a key for each iteration; or all written out."""
     loop, region, context = _loop(writer, op), op.regions[0], writer.context
     path = keys_of(loop.path)
     slices: dict[str, ast.expr] = {}
@@ -135,9 +144,13 @@ def write_repeat(writer: RegionWriter, op: Op) -> None:
         slices["params"] = _part(op, subscript(writer.frame.params, path))
     if loop.needs.state:
         slices["state"] = _part(op, writer.frame.state.old(path))
-    if loop.needs.key:
+    keys: SliceKeys | None = None
+    if loop.needs.key and slice_names(op):
+        walked, keys = stacked_keys(context, op, writer.frame)
+        slices["key"] = _part(op, walked)
+    elif loop.needs.key:
         slices["key"] = _range(op, _keys(writer, op, loop.path, str(stack_count(op))))
-    frame = Frame(_name("params"), StateView(_name("state")), _name("key"))
+    frame = Frame(_name("params"), StateView(_name("state")), _name("key"), keys)
     inner = RegionWriter(context, region, frame, _inner_names(writer, op.regions), writer.indent + 4)
     carries = _argument_names(inner, writer, op, region.arguments)
     carry, unpack_carry = _unpack(inner, op, carries, "carry")
@@ -155,7 +168,20 @@ def write_repeat(writer: RegionWriter, op: Op) -> None:
     given = _group([*state, *parts[carried:]])
     inner.finish("return ", ast.Tuple([_group(parts[:carried]), given], ast.Load()), operands)
     writer.line("")
-    _scan(writer, op, step, list(slices.values()), [] if slices else [("length", str(repeat_count(op)))], loop)
+    if op.attributes.get("unrolled", False):
+        _scan(writer, op, "layer_by_layer", step, [_layers(writer, op, list(slices.values()))], [], loop)
+        return
+    length = [] if slices else [("length", str(repeat_count(op)))]
+    _scan(writer, op, "jax.lax.scan", step, list(slices.values()), length, loop)
+
+
+def _layers(writer: RegionWriter, op: Op, stacked: list[ast.expr]) -> ast.expr:
+    """What each iteration of a loop that is written out has; `range(6)` where that is nothing."""
+    writer.context.program.use("layer_by_layer")
+    if not stacked:
+        return parse(f"range({repeat_count(op)})")
+    name = writer.context.program.use("unstacked")
+    return ast.Call(parse(name), [_group(stacked), ast.Constant(repeat_count(op))], [])
 
 
 def _range(op: Op, slices: ast.expr) -> ast.expr:
@@ -174,12 +200,18 @@ def _part(op: Op, tree: ast.expr) -> ast.expr:
 
 
 def _scan(
-    writer: RegionWriter, op: Op, step: str, walked: list[ast.expr], keywords: list[tuple[str, str]], loop: Loop
+    writer: RegionWriter,
+    op: Op,
+    scan: str,
+    step: str,
+    walked: list[ast.expr],
+    keywords: list[tuple[str, str]],
+    loop: Loop,
 ) -> None:
     items = [writer.strong_item(value) for value in op.operands]
     marks = [f"_{at}" for at in range(len(items))]
     template = ast.Call(
-        parse("jax.lax.scan"),
+        parse(scan),
         [_name(step), _group([_name(mark) for mark in marks]), *([_group(walked)] if walked else [])],
         [ast.keyword(name, parse(text)) for name, text in keywords],
     )
@@ -206,6 +238,8 @@ def write_recur(writer: RegionWriter, op: Op) -> None:
     if loop.needs.key:
         length = context.size(op.operands[0].type.sizes[axis])
         walked.append(_keys(writer, op, loop.path, length))
+    weights = list(write_loop_weights(writer, op))
+    walked += [parts for _, _, parts in weights]
     view = StateView(writer.frame.state.old(path))
     key = _name("key") if loop.needs.key else writer.frame.key
     frame = Frame(subscript(writer.frame.params, path), view, key)
@@ -213,7 +247,10 @@ def write_recur(writer: RegionWriter, op: Op) -> None:
     arguments = _argument_names(inner, writer, op, region.arguments)
     carried = arguments[count:] + (["_"] if loop.needs.changes else [])
     carry, unpack_carry = _unpack(inner, op, carried or ["_"], "carry")
-    element, unpack_element = _unpack(inner, op, arguments[:count] + (["key"] if loop.needs.key else []), "inputs")
+    elements = arguments[:count] + (["key"] if loop.needs.key else [])
+    for product, part, _ in weights:
+        elements.append(context.parts.setdefault(id(product), inner.names.take(part, -1, FOREVER, beside=True)))
+    element, unpack_element = _unpack(inner, op, elements, "inputs")
     parameters = f"{carry}, {element}" if (carry, element) != ("_", "_") else "_, __"
     step = _header(writer, op, f"{path[-1]}_step" if path else "step", parameters)
     for text in (unpack_carry, unpack_element):
@@ -263,8 +300,10 @@ def write_cond(writer: RegionWriter, op: Op) -> None:
     path = keys_of(loop.path)
     branches: list[str] = []
     for wanted, region in zip(("then", "otherwise"), op.regions, strict=True):
-        key = writer.context.program.key_at(writer.frame.key, loop.path) if loop.needs.key else writer.frame.key
-        frame = Frame(subscript(writer.frame.params, path), writer.frame.state.below(path), key)
+        keys = writer.frame.keys.below(loop.path) if writer.frame.keys else None
+        plain = loop.needs.key and keys is None
+        key = writer.context.program.key_at(writer.frame.key, loop.path) if plain else writer.frame.key
+        frame = Frame(subscript(writer.frame.params, path), writer.frame.state.below(path), key, keys)
         inner = RegionWriter(writer.context, region, frame, _inner_names(writer, [region]), writer.indent + 4)
         branches.append(_header(writer, op, wanted, ""))
         inner.write()

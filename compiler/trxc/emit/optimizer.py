@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from ..ir.parameters import BoundParameter
-from ..ir.patterns import matched, matches
+from ..ir.patterns import matched, takes
 from .errors import EmitError
 from .expressions import literal, number, parse
 from .initial import nested
@@ -80,7 +80,7 @@ def write_labels(recipe: EmitRecipe, weights: Sequence[BoundParameter]) -> list[
         EmitError: a pattern names no weight.
     """
     for pattern in (*recipe.freeze, *(pattern for pattern, _ in recipe.l2)):
-        if not any(matches(pattern, weight.name) for weight in weights):
+        if not any(takes(pattern, weight) for weight in weights):
             raise EmitError(f"no weight is called `{pattern}`")
     if not any(matched(recipe.freeze, weight) for weight in weights):
         return []
@@ -111,7 +111,7 @@ def _with_l2(recipe: EmitRecipe, tree: ast.expr, weights: Sequence[BoundParamete
         return tree
     terms: list[ast.expr] = []
     for pattern, weight in recipe.l2:
-        mask = collapsed([(w.path, ast.Constant(matches(pattern, w.name))) for w in weights])
+        mask = collapsed([(w.path, ast.Constant(takes(pattern, w))) for w in weights])
         keywords = [] if isinstance(mask, ast.Constant) else [ast.keyword("mask", mask)]
         terms.append(ast.Call(parse("optax.add_decayed_weights"), [number(2 * weight)], keywords))
     return ast.Call(parse("optax.chain"), [*terms, tree], [])

@@ -11,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .prelude_attention import ATTENTION, ON_GPU
+from .prelude_loops import LOOPS
+from .prelude_loss import LOSSES
+
 
 @dataclass(frozen=True)
 class PreludeFunction:
@@ -35,11 +39,51 @@ def require(holds, what):
         raise ValueError(f"this does not hold: {what}")
 ''')
 
+PRELUDE["merged"] = PreludeFunction('''\
+def merged(tree, other):
+    """Two trees of dicts as one; what is in both is the second's."""
+    if not isinstance(tree, dict) or not isinstance(other, dict):
+        return other
+    return {**tree, **{key: merged(tree.get(key), below) for key, below in other.items()}}
+''')
+
 PRELUDE["keys"] = PreludeFunction('''\
 def keys(key, count):
     """One random key for each of `count` iterations."""
     return jax.vmap(lambda index: jax.random.fold_in(key, index))(jnp.arange(count))
 ''')
+
+PRELUDE["indexed_keys"] = PreludeFunction('''\
+def indexed_keys(key, numbers):
+    """One random key for each of several numbers."""
+    fold_number = lambda number: jax.random.fold_in(key, number)
+    return jax.vmap(fold_number)(jnp.array(numbers, jnp.uint32))
+''')
+
+PRELUDE["numbered"] = PreludeFunction('''\
+def numbered(stem, numbers, rest=""):
+    """Names of layers alike: `block`, `block_2`, `block_3`, with `rest` after each."""
+    return [f"{stem}{'' if n == 1 else f'_{n}'}{rest}" for n in numbers]
+''')
+
+PRELUDE["folds"] = PreludeFunction('''\
+def folds(key, names):
+    """One random key for each of several names, as `fold` gives it."""
+    codes = np.array([zlib.crc32(name.encode()) for name in names], np.uint32)
+    return jax.vmap(lambda code: jax.random.fold_in(key, code))(codes)
+''')
+
+PRELUDE["each"] = PreludeFunction(
+    '''\
+def each(names, initializer, key, shape, dtype):
+    """Stacked weights, each drawn from the key of its own name."""
+    if not isinstance(names[0], str):
+        rows = [each(row, initializer, key, shape, dtype) for row in names]
+        return jnp.stack(rows)
+    return jax.vmap(lambda k: initializer(k, shape, dtype))(folds(key, names))
+''',
+    needs=("folds",),
+)
 
 PRELUDE["stacked"] = PreludeFunction(
     '''\
@@ -54,6 +98,20 @@ def stacked(count, initializer):
     needs=("keys",),
 )
 
+PRELUDE["stacked_at"] = PreludeFunction(
+    '''\
+def stacked_at(numbers, initializer):
+    """An initializer of stacked weights, each from the key of its own number."""
+
+    def draw(key, shape, dtype):
+        own = indexed_keys(key, numbers)
+        return jax.vmap(lambda k: initializer(k, shape, dtype))(own)
+
+    return draw
+''',
+    needs=("indexed_keys",),
+)
+
 PRELUDE["element"] = PreludeFunction('''\
 def element(index, initializer):
     """An initializer of the weight at `index` of several alike."""
@@ -62,6 +120,33 @@ def element(index, initializer):
         return initializer(jax.random.fold_in(key, index), shape, dtype)
 
     return draw
+''')
+
+PRELUDE["unstacked"] = PreludeFunction('''\
+def unstacked(tree, count):
+    """The slices of stacked arrays, by layer; their gradients are stacked again at once."""
+    leaves, form = jax.tree.flatten(tree)
+    slices = [[jnp.squeeze(s, 0) for s in jnp.split(leaf, count)] for leaf in leaves]
+    return [jax.tree.unflatten(form, layer) for layer in zip(*slices)]
+''')
+
+PRELUDE["layer_by_layer"] = PreludeFunction('''\
+def layer_by_layer(step, carry, layers):
+    """As `jax.lax.scan`, written out; barriers keep XLA from mixing layers."""
+    given = []
+    for layer in layers:
+        carry, result = step(jax.lax.optimization_barrier(carry), layer)
+        given.append(result)
+    return carry, jax.tree.map(lambda *parts: jnp.stack(parts), *given)
+''')
+
+PRELUDE["keep_products"] = PreludeFunction('''\
+def keep_products(primitive, *types, **settings):
+    """What backward keeps of a layer: products with weights, not what is cheap again."""
+    if primitive is jax.lax.conv_general_dilated_p:
+        return True
+    keep = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    return keep(primitive, *types, **settings)
 ''')
 
 PRELUDE["constrain"] = PreludeFunction('''\
@@ -147,9 +232,25 @@ def dropout(key, x, rate):
     return jnp.where(kept, x / (1 - rate), 0)
 ''')
 
+PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in ATTENTION.items()})
+PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in LOSSES.items()})
+PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in LOOPS.items()})
 
-def needed(names: Iterable[str]) -> list[str]:
-    """The entries that `names` need, themselves included, in the order of the table.
+INSTEAD = {("gpu", name): PreludeFunction(source, needs) for name, (source, needs) in ON_GPU.items()}
+"""Entries that are written otherwise for a target."""
+
+
+def entry(name: str, target: str) -> PreludeFunction:
+    """An entry as it is written for a target.
+
+    Raises:
+        KeyError: the name is not in the table.
+    """
+    return INSTEAD.get((target, name), PRELUDE[name])
+
+
+def needed(names: Iterable[str], target: str) -> list[str]:
+    """The entries that `names` need on a target, themselves included, in the order of the table.
 
     Raises:
         KeyError: a name is not in the table.
@@ -160,5 +261,5 @@ def needed(names: Iterable[str]) -> list[str]:
         name = pending.pop()
         if name not in wanted:
             wanted.add(name)
-            pending.extend(PRELUDE[name].needs)
+            pending.extend(entry(name, target).needs)
     return [name for name in PRELUDE if name in wanted]

@@ -12,7 +12,10 @@ from ..ir import Module, Value
 from ..ir.parameters import BoundParameter, parameter_tree, state_tree
 from ..ir.patterns import matched
 from ..ir.walk import call_order, symbols
+from ..passes.decode import PREPARE, STEP
+from ..plan.targets import DEFAULT
 from . import entries
+from .decoding import kept_states, write_decode, write_prepare
 from .example import write_main
 from .extern import extern_modules, top_levels
 from .function import layer_form, write_function
@@ -22,7 +25,7 @@ from .mesh import write_placement, write_shape
 from .names import CONTRACT, comment_text, fresh, reserved_names
 from .needs import ModuleNeeds
 from .optimizer import write_labels, write_optimizer, write_schedule
-from .prelude import PRELUDE, needed
+from .prelude import entry, needed
 from .recipe import EmitRecipe
 from .roles import ROLES, is_folded, write_role
 from .safety import check_source
@@ -58,8 +61,8 @@ class Program:
     extern: list[str] = field(default_factory=list[str])
 
 
-def emit_program(module: Module, recipe: EmitRecipe | None = None) -> Program:
-    """The program of a module with exact dtypes; with a recipe, one that trains.
+def emit_program(module: Module, recipe: EmitRecipe | None = None, target: str = DEFAULT) -> Program:
+    """The program of a module with exact dtypes, for a target; with a recipe, one that trains.
 
     Raises:
         EmitError: the module cannot be written: a size or an op is not known, a name or call is not allowed.
@@ -68,9 +71,10 @@ def emit_program(module: Module, recipe: EmitRecipe | None = None) -> Program:
     context = _context(module, order)
     every = list(dict.fromkeys(module.roles.values()))
     weights = _union([parameter_tree(module, name) for name in every])
-    states = _union([state_tree(module, name) for name in every])
+    decoding = {module.roles[role] for role in (STEP, PREPARE) if role in module.roles}
+    states = _union([state_tree(module, name) for name in every if name not in decoding])
     blocks = _blocks(context, order, recipe, weights, states)
-    source, lines = _assembled(context, blocks, weights, recipe)
+    source, lines = _assembled(context, blocks, weights, recipe, target)
     check_source(source, extern_modules(module))
     return _described(module, recipe, weights, states, source, lines)
 
@@ -115,7 +119,7 @@ def _blocks(
     states: list[BoundParameter],
 ) -> list[list[Line]]:
     module = context.module
-    folded = {module.roles[role] for role in module.roles if is_folded(context, role)}
+    folded = {module.roles[role] for role in ROLES if role in module.roles and is_folded(context, role)}
     blocks = [
         write_function(context, module.functions[name], layer_form(context, module.functions[name]))
         for name in order
@@ -123,6 +127,9 @@ def _blocks(
     ]
     blocks += [write_init(context, weights), write_init_state(context, states)]
     blocks += [write_role(context, role) for name, role in ROLES.items() if name in module.roles]
+    if STEP in module.roles:
+        kept = kept_states(module)
+        blocks += [write_prepare(context, kept, bool(states)), write_decode(context, kept)]
     if recipe is not None:
         blocks += _training(context, recipe, weights)
     if recipe is not None and recipe.mesh:
@@ -149,9 +156,13 @@ def _title(module: Module) -> str:
 
 
 def _assembled(
-    context: ProgramContext, blocks: list[list[Line]], weights: list[BoundParameter], recipe: EmitRecipe | None
+    context: ProgramContext,
+    blocks: list[list[Line]],
+    weights: list[BoundParameter],
+    recipe: EmitRecipe | None,
+    target: str,
 ) -> tuple[str, list[tuple[int, str, int]]]:
-    prelude = [plain(PRELUDE[name].source) for name in needed(context.prelude)]
+    prelude = [plain(entry(name, target).source) for name in needed(context.prelude, target)]
     body = [*prelude, *blocks]
     shape = [write_shape(recipe)] if recipe and recipe.mesh else [[Line("MESH_SHAPE = {}")]] if recipe else []
     head = [*_docstring(context.module, weights, recipe), *_imports(body, extern_modules(context.module))]

@@ -23,6 +23,7 @@ from .hints import hint
 from .layout import WIDTH, fits, statement
 from .lines import Line
 from .pending import MAX_DEPTH, MAX_HEAVY, Pending, named, strong
+from .remat import checkpointed_call
 from .scope import FOREVER, Frame, FunctionContext, Names, OpScope, keys_of
 from .state import subscript
 from .uses import INLINE, Site
@@ -74,8 +75,10 @@ class RegionWriter:
         if len(op.results) != 1 or op.regions or self.context.program.needs.op(op).changes:
             return False
         sites = self.context.uses.sites.get(op.result, [])
-        if len(sites) != 1 or sites[0].region is not self.region:
+        if len(sites) != 1:
             return False
+        if sites[0].region is not self.region:
+            return op.kind == "parameter" and self.context.uses.is_loop_weight(sites[0], self.region)
         user = sites[0].op
         if user is None:
             return True
@@ -164,6 +167,8 @@ class RegionWriter:
         marks = [f"_{at}" for at in range(len(items))]
         scope = OpScope(self.context, lambda: self.frame.key_at(self.context.program, op.path()))
         template = parse(definition.emit(use, marks, scope))
+        if (part := self.context.parts.get(id(op))) is not None:
+            template = parse(f"{scope.prelude('loop_product')}({', '.join(marks)}, {part})")
         weak = definition.elementwise and bool(items) and all(item.weak for item in items)
         heavy = not definition.elementwise and not isinstance(definition, Movement)
         self.settle(op, self._joined(op, template, dict(zip(marks, items, strict=True)), heavy, weak))
@@ -234,7 +239,7 @@ class RegionWriter:
         if len(results) == 1 and not extra:
             item = self._narrowed(op, results[0], item)
         targets = [*(self.target(op, value, item.weak) for value in results), *extra]
-        comment = self._comment(op, results[0], targets[0]) if len(targets) == 1 else ""
+        comment = self._comment(op, results[0], targets[0]) if len(targets) == len(results) == 1 else ""
         self.emit(f"{', '.join(targets)} = ", item, op.span, comment)
 
     def _narrowed(self, op: Op, result: Value, item: Pending) -> Pending:
@@ -341,6 +346,8 @@ class RegionWriter:
             arguments.append(self.frame.key_at(program, op.path()))
         call = ast.Call(ast.Name(program.functions[name], ast.Load()), arguments, self._size_keywords(op))
         items = [self.strong_item(value) for value in op.operands]
+        if "remat" in op.attributes:
+            call = checkpointed_call(program, op, call)
         return call, dict(zip(marks, items, strict=True))
 
     def _size_keywords(self, op: Op) -> list[ast.keyword]:

@@ -45,6 +45,7 @@ ROOTS: dict[str, frozenset[str]] = {
         """
         numpy nn lax random tree tree_util sharding scipy image ad_checkpoint checkpoint_policies jit grad
         value_and_grad vmap vjp jvp linearize checkpoint custom_vjp custom_jvp make_mesh set_mesh devices
+        default_backend
         """
     ),
     "functools": frozenset({"partial", "reduce"}),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..dims import Dim
 from ..ir import Function, Module, Path
@@ -49,19 +50,43 @@ class ProgramContext:
 
     def key_at(self, key: ast.expr, path: Path) -> ast.expr:
         """The key of what stands at a path: its names folded in, and after each numbered one its number."""
-        names: list[str] = []
-        for segment in path:
-            match = _INDEXED.fullmatch(segment)
-            names.append(match[1] if match else segment)
-            if match:
-                key = parse(f"jax.random.fold_in({flat(self._fold(key, names))}, {int(match[2])})")
-                names = []
-        return self._fold(key, names)
+        return self.folded(key, fold_steps(path))
 
-    def _fold(self, key: ast.expr, names: list[str]) -> ast.expr:
-        if not names:
-            return key
-        return parse(f"{self.use('fold')}({flat(key)}, {literal('.'.join(names))})")
+    def folded(self, key: ast.expr, steps: Sequence[str | int]) -> ast.expr:
+        """A key with names and numbers folded in, one after the other."""
+        for step in steps:
+            text = f"jax.random.fold_in({flat(key)}, {step})" if isinstance(step, int) else ""
+            key = parse(text or f"{self.use('fold')}({flat(key)}, {literal(step)})")
+        return key
+
+
+def fold_steps(path: Path) -> list[str | int]:
+    """What is folded into the key of what stands at a path: names, joined up to each number, and the numbers."""
+    steps: list[str | int] = []
+    for segment in path:
+        match = _INDEXED.fullmatch(segment)
+        name = match[1] if match else segment
+        joined = steps and isinstance(steps[-1], str)
+        steps[-1:] = [f"{steps[-1]}.{name}"] if joined else [*steps[-1:], name]
+        steps += [int(match[2])] if match else []
+    return steps
+
+
+def indexed(name: str) -> tuple[str, int] | None:
+    """The name and the number of `blocks[2]`; None for a name without a number."""
+    match = _INDEXED.fullmatch(name)
+    return (match[1], int(match[2])) if match else None
+
+
+def plain_tail(path: Path) -> Path:
+    """The segments after the last that is numbered."""
+    numbered = [at for at, segment in enumerate(path, 1) if _INDEXED.fullmatch(segment)]
+    return path[numbered[-1] if numbered else 0 :]
+
+
+def turned(path: Path, turn: int) -> Path:
+    """The path by which what is applied once more draws anew, so that nothing draws twice alike."""
+    return (*path, f"turn {turn}") if turn and path else path
 
 
 @dataclass(eq=False)
@@ -75,6 +100,8 @@ class FunctionContext:
     symbols: set[str] = field(default_factory=set[str])
     lines: list[Line] = field(default_factory=list[Line])
     commented: set[str] = field(default_factory=set[str])
+    parts: dict[int, str] = field(default_factory=dict[int, str])
+    """What holds the gradient of the weight of a product in a loop, by the product."""
 
     def size(self, size: Dim) -> str:
         """A size as text; notes the symbols in it."""
@@ -82,20 +109,34 @@ class FunctionContext:
         return size_text(size, self.program.symbols)
 
 
+class Keys(Protocol):
+    """Random keys by the path of what draws."""
+
+    def at(self, program: ProgramContext, path: Path) -> ast.expr:
+        """The key of what stands at a path."""
+        ...
+
+    def below(self, path: Path) -> Keys:
+        """Those of what stands below a path."""
+        ...
+
+
 @dataclass
 class Frame:
-    """Where weights, state and the random key come from at some place in a function."""
+    """Where weights, state and the random key come from at some place in a function; `keys` where it is not one key."""
 
     params: ast.expr
     state: StateView
     key: ast.expr
+    keys: Keys | None = None
     drawn: Counter[Path] = field(default_factory=Counter[Path])
 
     def key_at(self, program: ProgramContext, path: Path) -> ast.expr:
-        """The key of what stands at a path; what is applied once more draws anew, so that nothing draws twice alike."""
+        """The key of what stands at a path, another each time that it is asked for."""
         turn = self.drawn[path]
         self.drawn[path] += 1
-        return program.key_at(self.key, (*path, f"turn {turn}") if turn and path else path)
+        path = turned(path, turn)
+        return program.key_at(self.key, path) if self.keys is None else self.keys.at(program, path)
 
 
 class Names:

@@ -51,6 +51,12 @@ class Uses:
             here, op = self.inside[id(here)]
         return len(region.ops) if op is None else self.position[id(op)]
 
+    def is_loop_weight(self, site: Site, region: Region) -> bool:
+        """Whether a use is that of a weight in a loop right in `region`, which has its gradient after the loop."""
+        around = self.inside.get(id(site.region))
+        deferred = site.op is not None and "gradient" in site.op.attributes
+        return deferred and around is not None and around[0] is region
+
     def _mark(self, region: Region) -> None:
         for op in reversed(region.ops):
             if op.kind == "require" or self._changes(op) or not self._wanted.isdisjoint(op.results):

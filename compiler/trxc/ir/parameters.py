@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..dims import Dim, dim
 from ..frozen import Frozen
 from .ir import Function, Module, Parameter, Path
-from .walk import SLICED, Placed, callee, placed_ops, stack_count
+from .walk import SLICED, Loop, Placed, callee, placed_ops, slice_names, stack_count
 
 READS = frozenset({"parameter", "state", "set_state"})
 
@@ -20,63 +21,116 @@ def storage_key(segment: str) -> str:
     return _INDEX.sub(r"_\1", segment)
 
 
+class Stack(Frozen):
+    """One dim of a stored array that holds several weights: their number, and how the name says which of them it is.
+
+    The dim belongs to the first `at` segments of the path. Slice *i* has the number `[i]` after the last of them; or,
+    with `names`, name *i* in place of it and of `over` segments after it.
+    """
+
+    count: int
+    at: int
+    names: tuple[str, ...] = ()
+    over: int = 0
+
+    def below(self, length: int) -> Stack:
+        """The same for a path with as many segments before it."""
+        return Stack(self.count, self.at + length, self.names, self.over)
+
+
 class BoundParameter(Frozen):
     """A weight or state of a whole model.
 
     `path` are its keys in the tree of parameters. `name` is what checkpoints call it, with `[*]` where it is one of a
-    stack: `blocks[*].attention.wq`. `stack` are the numbers of slices, outermost first: the stored array has these
-    dims before those of `parameter.type`, which is one slice. `stacked_at` says after how many segments of the path
-    each of the `[*]` stands.
+    stack: `blocks[*].attention.wq`, and the first name of a stack whose slices have names of their own. `stacks` are
+    the dims that hold several such weights, outermost first: the stored array has these dims before those of
+    `parameter.type`, which is one slice.
     """
 
     path: Path
     name: str
-    stack: tuple[int, ...]
-    stacked_at: tuple[int, ...]
+    stacks: tuple[Stack, ...]
     parameter: Parameter
+    segments: Path
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """The numbers of slices, outermost first."""
+        return tuple(stack.count for stack in self.stacks)
 
     @property
     def sizes(self) -> tuple[Dim, ...]:
         """The sizes of the stored array."""
         return (*map(dim, self.stack), *self.parameter.type.sizes)
 
+    @property
+    def names(self) -> dict[tuple[int, ...], str]:
+        """What each slice is called, by its indices: `blocks[0].attention.wq`; itself, by (), where there is one."""
+        every = itertools.product(*(range(stack.count) for stack in self.stacks))
+        return {at: slice_name(self.segments, self.stacks, at) for at in every}
+
 
 class Found(Frozen):
-    """A parameter on its way from the function that owns it to the root: its logical path, and its stacks."""
+    """A parameter on its way from the function that owns it to the root: its storage path, and its stacks."""
 
     path: Path
-    stack: tuple[int, ...]
-    stacked_at: tuple[int, ...]
+    stacks: tuple[Stack, ...]
     parameter: Parameter
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """The numbers of slices, outermost first."""
+        return tuple(stack.count for stack in self.stacks)
 
     def below(self, placed: Placed) -> Found:
         """As its caller sees it."""
         prefix = placed.path
-        counts = tuple(count for _, count in placed.loops)
-        at = (*(len(path) for path, _ in placed.loops), *(len(prefix) + at for at in self.stacked_at))
-        return Found(prefix + self.path, counts + self.stack, at, self.parameter)
+        path = prefix + self.path
+        inner = (stack.below(len(prefix)) for stack in self.stacks)
+        return Found(path, (*stacks_of(placed.loops, path), *inner), self.parameter)
 
     def bound(self) -> BoundParameter:
         """With its name."""
         keys = tuple(map(storage_key, self.path))
-        name = _logical_name(self.path, self.stacked_at)
-        return BoundParameter(keys, name, self.stack, self.stacked_at, self.parameter)
+        name = slice_name(self.path, self.stacks, None)
+        return BoundParameter(keys, name, self.stacks, self.parameter, self.path)
 
     def agrees(self, other: Found) -> bool:
         """Whether both can be the same weight."""
         mine, theirs = self.parameter, other.parameter
         return (
-            (self.path, self.stack, self.stacked_at) == (other.path, other.stack, other.stacked_at)
+            (self.path, self.stacks) == (other.path, other.stacks)
             and (mine.type.dtype, mine.type.sizes) == (theirs.type.dtype, theirs.type.sizes)
             and (mine.initializer, mine.trainable) == (theirs.initializer, theirs.trainable)
         )
 
 
-def _logical_name(path: Path, stacked_at: tuple[int, ...]) -> str:
-    text = "[*]" * stacked_at.count(0)
-    for number, segment in enumerate(path, 1):
-        text += ("." if text else "") + segment + "[*]" * stacked_at.count(number)
-    return text
+def stacks_of(loops: Iterable[Loop], path: Path) -> tuple[Stack, ...]:
+    """The stacks that loops make of what is at a path."""
+    found: list[Stack] = []
+    for loop in loops:
+        over, names = loop.renaming(path[len(loop.path) :]) or (0, ())
+        found.append(Stack(loop.count, len(loop.path), names, over))
+    return tuple(found)
+
+
+def slice_name(path: Path, stacks: Sequence[Stack], at: Sequence[int] | None) -> str:
+    """The name of a slice; without indices that of all, `[*]` for the numbers and the first of the slices' own names.
+
+    Args:
+        path: where the slices are stored, as names.
+        stacks: what they are slices of, outermost first.
+        at: the index of the slice in each of the stacks.
+    """
+    texts: list[str | None] = ["", *path]
+    for place, stack in enumerate(stacks):
+        last = stack.at + stack.over
+        if stack.names:
+            texts[stack.at : last] = [None] * stack.over
+            texts[last] = stack.names[at[place] if at is not None else 0]
+        else:
+            texts[stack.at] = f"{texts[stack.at] or ''}[{at[place] if at is not None else '*'}]"
+    return ".".join(text for text in texts if text)
 
 
 def parameter_tree(module: Module, function: str) -> list[BoundParameter]:
@@ -135,15 +189,14 @@ def own_parameters(function: Function) -> Iterator[Found]:
 
     One that is never read is stacked by the loops whose paths its own begins with.
     """
-    reads: dict[Path, dict[tuple[tuple[Path, int], ...], None]] = {}
-    loops: list[tuple[Path, int]] = []
+    reads: dict[Path, dict[tuple[Loop, ...], None]] = {}
+    loops: list[Loop] = []
     for placed in placed_ops(function):
         if placed.op.kind in READS:
             reads.setdefault(placed.path, {})[placed.loops] = None
         elif placed.op.kind == SLICED:
-            loops.append((placed.path, stack_count(placed.op)))
+            loops.append(Loop(placed.path, stack_count(placed.op), slice_names(placed.op)))
     for parameter in function.parameters.values():
-        around = dict.fromkeys(loop for loop in loops if parameter.path[: len(loop[0])] == loop[0])
+        around = dict.fromkeys(loop for loop in loops if parameter.path[: len(loop.path)] == loop.path)
         for stack in reads.get(parameter.path, {tuple(around): None}):
-            at = tuple(len(path) for path, _ in stack)
-            yield Found(parameter.path, tuple(count for _, count in stack), at, parameter)
+            yield Found(parameter.path, stacks_of(stack, parameter.path), parameter)

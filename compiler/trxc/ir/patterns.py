@@ -14,6 +14,11 @@ def matches(pattern: str, name: str) -> bool:
     return re.fullmatch(rf"{text}(?:[.\[].*)?", name) is not None
 
 
+def takes(pattern: str, weight: BoundParameter) -> bool:
+    """Whether a pattern names a weight; of a stack, each of its slices."""
+    return all(matches(pattern, name) for name in weight.names.values())
+
+
 def matched(patterns: Sequence[str], weight: BoundParameter) -> bool:
     """Whether one of several patterns takes a weight."""
-    return any(matches(pattern, weight.name) for pattern in patterns)
+    return any(takes(pattern, weight) for pattern in patterns)

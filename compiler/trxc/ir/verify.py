@@ -16,7 +16,7 @@ from ..source import Span
 from ..types import DType, TensorType
 from .ir import Function, Module, Op, Path, Region, Value
 from .parameters import READS, Found, Trees, storage_key
-from .walk import Placed, call_order, callees, placed_ops
+from .walk import SLICED, Placed, call_order, callees, placed_ops, slice_names
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,20 @@ def _parameters(function: Function, trees: Trees) -> Iterator[Problem]:
     yield from map(Problem, problems)
     for placed in placed_ops(function):
         yield from (Problem(f"`{placed.op.kind}`: {text}", placed.op.span) for text in _read(reached, placed))
+        if placed.op.kind == SLICED and slice_names(placed.op) and any(loop.names for loop in placed.loops):
+            yield Problem("`repeat`: slices with names of their own are inside others that have them", placed.op.span)
+    yield from map(Problem, _slices(reached))
+
+
+def _slices(reached: Mapping[Path, Found]) -> Iterator[str]:
+    """Whether every slice of a stack has a name, and no two weights the same."""
+    named: dict[str, Path] = {}
+    for key, found in reached.items():
+        names = found.bound().names.values() if any(stack.names for stack in found.stacks) else ()
+        for name in names or [found.bound().name]:
+            if name in named:
+                yield f"`{name}` is stored twice, at `{'.'.join(named[name])}` and `{'.'.join(key)}`"
+            named[name] = key
 
 
 def _read(reached: Mapping[Path, Found], placed: Placed) -> Iterator[str]:
@@ -111,7 +125,7 @@ def _read(reached: Mapping[Path, Found], placed: Placed) -> Iterator[str]:
     if found is None:
         yield f"there is no `{name}` in the function or what it calls"
         return
-    if found.stack != tuple(count for _, count in placed.loops):
+    if found.stack != tuple(loop.count for loop in placed.loops):
         yield f"`{name}` is in other loops where it is declared or read elsewhere"
     parameter = found.parameter
     if parameter.trainable != (op.kind == "parameter"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias, cast
 
 from ..dims import Dim
 from ..frozen import Frozen
@@ -14,6 +15,10 @@ SLICED = "repeat"
 """The op whose iterations each see their own slice of the parameters below its path."""
 
 
+SliceNames: TypeAlias = "tuple[str, ...] | tuple[tuple[str, ...], ...]"
+"""See :func:`slice_names`."""
+
+
 class Use(Frozen):
     """A place that holds a value: operand `index` of `op`, or result `index` of `region` where `op` is None."""
 
@@ -22,15 +27,36 @@ class Use(Frozen):
     index: int
 
 
+class Loop(Frozen):
+    """A `repeat` around an op: the root of its slices relative to the function, their number, and names of their own.
+
+    `names` is the attribute of that name, see :func:`slice_names`.
+    """
+
+    path: Path
+    count: int
+    names: SliceNames = ()
+
+    def renaming(self, below: Path) -> tuple[int, tuple[str, ...]] | None:
+        """How many segments after the path's last the names replace, with it, for what is at `below` the path.
+
+        None where slices have no names of their own, or `below` begins with none of the members.
+        """
+        if not self.names or isinstance(self.names[0], str):
+            return (0, tuple(map(str, self.names))) if self.names else None
+        members = [member for member in self.names if isinstance(member, tuple) and below[:1] == member[:1]]
+        return (1, members[0]) if members else None
+
+
 class Placed(Frozen):
     """An op, and where its parameter paths begin: at `root`, below the paths of the `loops` (outermost first).
 
-    `root` is relative to the function. A loop is the root that its slices have, and their number.
+    `root` is relative to the function.
     """
 
     op: Op
     root: Path
-    loops: tuple[tuple[Path, int], ...]
+    loops: tuple[Loop, ...]
 
     @property
     def path(self) -> Path:
@@ -51,14 +77,14 @@ def placed_ops(function: Function) -> Iterator[Placed]:
     yield from _placed(function.body, (), ())
 
 
-def _placed(region: Region, root: Path, loops: tuple[tuple[Path, int], ...]) -> Iterator[Placed]:
+def _placed(region: Region, root: Path, loops: tuple[Loop, ...]) -> Iterator[Placed]:
     for op in region.ops:
         yield Placed(op, root, loops)
         inner, around = root, loops
         if op.regions and "path" in op.attributes:
             inner = root + op.path()
         if op.kind == SLICED:
-            around = (*loops, (inner, stack_count(op)))
+            around = (*loops, Loop(inner, stack_count(op), slice_names(op)))
         for nested in op.regions:
             yield from _placed(nested, inner, around)
 
@@ -76,6 +102,19 @@ def stack_count(op: Op) -> int:
 def first_slice(op: Op) -> int:
     """The slice of the parameters that the first iteration of a `repeat` has."""
     return _number(op, "first", 0)
+
+
+def slice_names(op: Op) -> SliceNames:
+    """The names that the slices of a `repeat` have instead of numbers; () where slice *i* is `path[i]`.
+
+    Either a name for each of its :func:`stack_count` slices, in place of the last segment of the path; or *members*: a
+    tuple of names for each part of a slice, in place of the last segment of the path and the part's own, which is the
+    first of the tuple. With path ``("layers",)`` and names ``(("norm", "norm_2"), ("dense", "dense_2"))``, what is
+    stored at ``layers.dense.w`` is ``dense.w`` and ``dense_2.w``.
+    """
+    names = op.attributes.get("names", ())
+    assert isinstance(names, tuple)
+    return cast("SliceNames", names)
 
 
 def collected_count(op: Op) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from . import (
+    attention,
     convolution,
     creation,
     cumulative,
     elementwise,
     indexing,
+    joining,
+    kept,
     linear,
+    losses,
     ordering,
     patterns,
     placement,
@@ -29,12 +33,16 @@ FAMILIES: tuple[tuple[OpDefinition, ...], ...] = (
     linear.OPS,
     convolution.OPS,
     pooling.OPS,
+    joining.OPS,
     shape.OPS,
     indexing.OPS,
+    kept.OPS,
     ordering.OPS,
     patterns.OPS,
     placement.OPS,
     random.OPS,
+    attention.OPS,
+    losses.OPS,
 )
 
 OPS: dict[str, OpDefinition] = {definition.name: definition for family in FAMILIES for definition in family}

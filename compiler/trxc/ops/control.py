@@ -16,6 +16,7 @@ from ..ir.walk import callee, collected_count, first_slice, repeat_count, stack_
 from ..types import INT, Axis, TensorType
 from .arrays import Array, np
 from .definition import Environment, Instance, OpDefinition
+from .slices import name_problems
 
 COMPARISONS: dict[str, Callable[[int, int], bool]] = {
     "==": operator.eq,
@@ -163,8 +164,16 @@ class Require(ControlOp):
         return ()
 
 
+RECOMPUTED = ("dots", "full")
+"""What the attribute `remat` of a call or `repeat` may be: backward computes its inner values again, but for products
+with weights (`dots`), or all of them (`full`)."""
+
+
 class Call(ControlOp):
-    """`call(inputs) {callee, path}`: another function of the module, with the parameters below a path."""
+    """`call(inputs) {callee, path}`: another function of the module, with the parameters below a path.
+
+    `remat` says what of its inner values backward computes again; it changes no value.
+    """
 
     name = "call"
 
@@ -172,6 +181,7 @@ class Call(ControlOp):
         """Operands and results are those of the callee, with its symbols bound by the operands' sizes."""
         yield from _form(op, regions=0)
         yield from _path(op)
+        yield from _remat(op)
         target = module.functions.get(callee(op))
         if target is None:
             yield f"there is no function `{callee(op)}`"
@@ -195,6 +205,12 @@ class Repeat(ControlOp):
     Iteration *i* has slice *i* of the arrays below `path`; what it yields are the carries of the next. With `first` and
     `of`, a part of a longer loop: iteration *i* has slice *first + i* of *of*. With `collected`, the region yields so
     many values after the carries, which are results stacked along a new first axis.
+
+    `names` are names of the slices' own (:func:`trxc.ir.walk.slice_names`): weights are called, and random keys made,
+    as if each iteration stood by itself.
+
+    `unrolled` says that its iterations are written out, `remat` what of their inner values backward computes again;
+    neither changes a value.
     """
 
     name = "repeat"
@@ -203,12 +219,16 @@ class Repeat(ControlOp):
         """Operands, the region's arguments and results, and the op's results have the same types."""
         yield from _form(op, regions=1)
         yield from _path(op)
+        yield from _remat(op)
+        if not isinstance(op.attributes.get("unrolled", False), bool):
+            yield "`unrolled` is no truth value"
         if not _is_count(op.attributes.get("count")):
             yield "`count` is no int above 0"
             return
         if not _is_part(op):
             yield "`first`, `of` and `collected` must be ints not below 0, and the part inside of the whole"
             return
+        yield from name_problems(op)
         carries = _types(op.operands)
         for region in op.regions:
             kept = max(len(region.results) - collected_count(op), 0)
@@ -320,6 +340,11 @@ def _path(op: Op) -> Iterator[str]:
     path: Attribute = op.attributes.get("path")
     if not isinstance(path, tuple) or not all(isinstance(part, str) and part for part in path):
         yield "`path` is no path"
+
+
+def _remat(op: Op) -> Iterator[str]:
+    if "remat" in op.attributes and op.attributes["remat"] not in RECOMPUTED:
+        yield f"`remat` is none of {', '.join(RECOMPUTED)}"
 
 
 def _is_count(value: Attribute) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..dims import Dim, dim, product
 from ..types import Axis, DType, TensorType, promote
 from .arrays import Array, np
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .definition import Along, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .windows import SPATIAL, Windows, pairs_text, per_axis, read_padding, sizes_text, spatial_axes, whole_numbers
 
 
@@ -72,6 +72,7 @@ class Conv(OpDefinition):
     """
 
     name = "conv"
+    product = True
     words = ("same", "valid", "causal")
     slots = (
         Operand("x", "float"),
@@ -112,6 +113,12 @@ class Conv(OpDefinition):
         """A multiplication and an addition for each weight that an element of the result sees."""
         return use.result.elements * product(use.operands[1].sizes[:-1]) * 2
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Examples stay apart; along a spatial axis, steps of one that reach back only."""
+        if operand or axis == use.operands[0].rank - 1:
+            return None
+        return Along(axis) if axis == 0 else _windows(self.name, use, self.words).along(axis)
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jax.lax.conv_general_dilated`."""
         windows, dtype = _windows(self.name, use, self.words), use.result.dtype
@@ -148,6 +155,7 @@ class ConvTranspose(OpDefinition):
     """
 
     name = "conv_transpose"
+    product = True
     words = ("same", "valid")
     slots = tuple(slot for slot in Conv.slots if slot.name != "groups")
     examples = tuple(

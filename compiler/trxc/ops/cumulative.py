@@ -6,7 +6,18 @@ from collections.abc import Callable, Sequence
 
 from ..types import DType, TensorType
 from .arrays import Array, Reference, np, numpy_function
-from .definition import Environment, Example, Instance, OpDefinition, Operand, OperandKind, Sample, Scope, Setting
+from .definition import (
+    Along,
+    Environment,
+    Example,
+    Instance,
+    OpDefinition,
+    Operand,
+    OperandKind,
+    Sample,
+    Scope,
+    Setting,
+)
 from .reductions import check_axes, dtype_text, same_dtype, total_dtype
 
 
@@ -34,6 +45,10 @@ class Cumulative(OpDefinition):
         (x,) = use.operands
         check_axes(self.name, x, (use.attributes.axis("over"),))
         return (x.with_dtype(self.gives(x.dtype)),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """All places before count along `over`."""
+        return Along(axis, None if axis == use.attributes.axis("over") else 0)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The JAX function; those of `jax.lax` take no negative axis, so none is written."""

@@ -28,6 +28,10 @@ AttributeKind = Literal[
 `padding` arrives as it is written: a string, an int, ints, or a (before, after) pair of ints for each axis."""
 
 
+Keeps = Literal["operands", "result", "condition", "nothing"]
+"""What the gradient of an op is computed from: its operands, its result, operand 0 alone, or nothing of their size."""
+
+
 class _Required:
     """Marks an attribute without a default."""
 
@@ -240,11 +244,20 @@ class Example(Frozen):
     attributes: Mapping[str, Attribute] = field(default_factory=dict[str, Attribute])
 
 
+class Along(Frozen):
+    """How a result runs along an axis of an operand: its place t along `axis` comes from the operand's places
+    t - `back` to t, and from no other; with `back` None, from all places up to t."""
+
+    axis: int
+    back: int | None = 0
+
+
 class OpDefinition:
     """The base of all ops. A subclass is one op; its docstring is the op's documentation (semantics, source).
 
     ``differentiable`` says whether gradients flow to float operands and are to be checked; ``random`` that results
-    are draws, compared by distribution only; ``elementwise`` that operands broadcast and fusing is free.
+    are draws, compared by distribution only; ``elementwise`` that operands broadcast and fusing is free. ``keeps`` is
+    what stays in memory for backward, and ``product`` that its result is dear to compute again.
     """
 
     name: str = ""
@@ -252,6 +265,8 @@ class OpDefinition:
     differentiable: bool = True
     random: bool = False
     elementwise: bool = False
+    keeps: Keeps = "operands"
+    product: bool = False
     public: bool = True
     examples: tuple[Example, ...] = ()
 
@@ -267,6 +282,12 @@ class OpDefinition:
         """Floating point operations; one an element of the result unless the op says otherwise."""
         return use.result.elements if use.results else dim(0)
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """How every result depends on the places along an axis of an operand, of which sizes and attributes other than
+        that axis's length do not matter; None where a place may depend on later ones, or is no place of the result.
+        """
+        return None
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The Python expression; operands are atoms (names, literals, calls, parenthesised expressions)."""
         raise AssertionError(f"{self.name} declares no emission")
@@ -279,6 +300,12 @@ class OpDefinition:
     def operand_slots(self) -> tuple[Operand, ...]:
         """The slots that are tensors."""
         return tuple(slot for slot in self.slots if isinstance(slot, Operand))
+
+
+def aligned(use: Instance, operand: int, axis: int) -> Along | None:
+    """The axis of the result that an operand's is lined up with on the right, as broadcasting does."""
+    at = axis + use.result.rank - use.operands[operand].rank
+    return Along(at) if use.operands[operand].sizes[axis] == use.result.sizes[at] else None
 
 
 def broadcast_axes(types: Sequence[TensorType]) -> tuple[Axis, ...]:

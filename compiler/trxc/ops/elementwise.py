@@ -12,9 +12,11 @@ from ..dims import Dim
 from ..types import BOOL, DType, TensorType, promote
 from .arrays import Array, Reference, np, numpy_function
 from .definition import (
+    Along,
     Environment,
     Example,
     Instance,
+    Keeps,
     OpDefinition,
     Operand,
     OperandKind,
@@ -22,6 +24,7 @@ from .definition import (
     Scope,
     Setting,
     TypeFault,
+    aligned,
     broadcast_axes,
 )
 
@@ -43,9 +46,11 @@ class Elementwise(OpDefinition):
         gives: DType | None = None,
         differentiable: bool = True,
         cost: int = 1,
+        keeps: Keeps = "operands",
     ) -> None:
         self.name, self.text, self.function, self.cost = name, text, function, cost
         self.__doc__ = doc
+        self.keeps = keeps if differentiable else "nothing"
         self.gives, self.differentiable = gives, differentiable
         self.slots = tuple(Operand(letter, kind) for letter, _ in zip("xyz", samples, strict=False))
         self.examples = (Example(tuple(samples)),)
@@ -60,6 +65,10 @@ class Elementwise(OpDefinition):
     def flops(self, use: Instance) -> Dim:
         """`cost` an element."""
         return use.result.elements * self.cost
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Place by place, lined up on the right."""
+        return aligned(use, operand, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The JAX text."""
@@ -96,29 +105,40 @@ def _sigmoid(x: Array) -> Array:
 
 
 FUNCTIONS = (
-    Elementwise("exp", "jnp.exp({0})", "exp", [ANYWHERE], doc="e to the power of `x`.", cost=4),
+    Elementwise("exp", "jnp.exp({0})", "exp", [ANYWHERE], doc="e to the power of `x`.", cost=4, keeps="result"),
     Elementwise("log", "jnp.log({0})", "log", [POSITIVE], doc="The natural logarithm.", cost=4),
     Elementwise("log1p", "jnp.log1p({0})", "log1p", [POSITIVE], doc="log(1 + x), exact near 0.", cost=4),
-    Elementwise("expm1", "jnp.expm1({0})", "expm1", [ANYWHERE], doc="exp(x) - 1, exact near 0.", cost=4),
-    Elementwise("tanh", "jnp.tanh({0})", "tanh", [ANYWHERE], doc="The hyperbolic tangent.", cost=6),
-    Elementwise("sigmoid", "jax.nn.sigmoid({0})", _sigmoid, [ANYWHERE], doc="1 / (1 + exp(-x)).", cost=5),
+    Elementwise(
+        "expm1", "jnp.expm1({0})", "expm1", [ANYWHERE], doc="exp(x) - 1, exact near 0.", cost=4, keeps="result"
+    ),
+    Elementwise("tanh", "jnp.tanh({0})", "tanh", [ANYWHERE], doc="The hyperbolic tangent.", cost=6, keeps="result"),
+    Elementwise(
+        "sigmoid", "jax.nn.sigmoid({0})", _sigmoid, [ANYWHERE], doc="1 / (1 + exp(-x)).", cost=5, keeps="result"
+    ),
     Elementwise("erf", "jax.lax.erf({0})", _erf, [ANYWHERE], doc="The error function.", cost=8),
     Elementwise("sin", "jnp.sin({0})", "sin", [ANYWHERE], doc="The sine of an angle in radians.", cost=4),
     Elementwise("cos", "jnp.cos({0})", "cos", [ANYWHERE], doc="The cosine of an angle in radians.", cost=4),
-    Elementwise("sqrt", "jnp.sqrt({0})", "sqrt", [POSITIVE], doc="The square root.", cost=2),
-    Elementwise("rsqrt", "jax.lax.rsqrt({0})", _rsqrt, [POSITIVE], doc="1 / sqrt(x).", cost=2),
+    Elementwise("sqrt", "jnp.sqrt({0})", "sqrt", [POSITIVE], doc="The square root.", cost=2, keeps="result"),
+    Elementwise("rsqrt", "jax.lax.rsqrt({0})", _rsqrt, [POSITIVE], doc="1 / sqrt(x).", cost=2, keeps="result"),
     Elementwise("abs", "jnp.abs({0})", "abs", [AWAY_FROM_ZERO], doc="The absolute value.", kind="number"),
-    Elementwise("sign", "jnp.sign({0})", "sign", [AWAY_FROM_ZERO], doc="-1, 0 or 1.", kind="number"),
-    Elementwise("negate", "-{0}", "negative", [ANYWHERE], doc="`-x`.", kind="number"),
-    Elementwise("floor", "jnp.floor({0})", "floor", [AWAY_FROM_ZERO], doc="The integer below."),
-    Elementwise("ceil", "jnp.ceil({0})", "ceil", [AWAY_FROM_ZERO], doc="The integer above."),
-    Elementwise("round", "jnp.round({0})", "round", [AWAY_FROM_ZERO], doc="The nearest integer, halves to even."),
+    Elementwise("sign", "jnp.sign({0})", "sign", [AWAY_FROM_ZERO], doc="-1, 0 or 1.", kind="number", keeps="nothing"),
+    Elementwise("negate", "-{0}", "negative", [ANYWHERE], doc="`-x`.", kind="number", keeps="nothing"),
+    Elementwise("floor", "jnp.floor({0})", "floor", [AWAY_FROM_ZERO], doc="The integer below.", keeps="nothing"),
+    Elementwise("ceil", "jnp.ceil({0})", "ceil", [AWAY_FROM_ZERO], doc="The integer above.", keeps="nothing"),
+    Elementwise(
+        "round",
+        "jnp.round({0})",
+        "round",
+        [AWAY_FROM_ZERO],
+        doc="The nearest integer, halves to even.",
+        keeps="nothing",
+    ),
     Elementwise("softplus", "jax.nn.softplus({0})", _softplus, [ANYWHERE], doc="log(1 + exp(x)).", cost=8),
 )
 
 ARITHMETIC = (
-    Elementwise("add", "{0} + {1}", "add", [ANYWHERE, ROW], doc="`x + y`.", kind="number"),
-    Elementwise("subtract", "{0} - {1}", "subtract", [ANYWHERE, ROW], doc="`x - y`.", kind="number"),
+    Elementwise("add", "{0} + {1}", "add", [ANYWHERE, ROW], doc="`x + y`.", kind="number", keeps="nothing"),
+    Elementwise("subtract", "{0} - {1}", "subtract", [ANYWHERE, ROW], doc="`x - y`.", kind="number", keeps="nothing"),
     Elementwise("multiply", "{0} * {1}", "multiply", [ANYWHERE, ROW], doc="`x * y`.", kind="number"),
     Elementwise("divide", "{0} / {1}", "divide", [ANYWHERE, ROW], doc="`x / y`, of floats."),
     Elementwise(
@@ -176,6 +196,7 @@ class Where(OpDefinition):
 
     name = "where"
     elementwise = True
+    keeps = "condition"
     slots = (Operand("condition", "bool"), Operand("x"), Operand("y"))
     examples = (Example((LOGICAL, ANYWHERE, ROW)),)
 
@@ -184,6 +205,10 @@ class Where(OpDefinition):
         condition, x, y = use.operands
         broadcast_axes(use.operands)
         return (TensorType(promote(x.dtype, y.dtype), broadcast_axes((x, y, condition))),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Place by place, lined up on the right."""
+        return aligned(use, operand, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.where`."""
@@ -209,6 +234,10 @@ class Clip(OpDefinition):
             raise TypeFault("TRX0405", f"`clip` has `low` = {low} above `high` = {high}")
         return (use.operands[0],)
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Place by place, lined up on the right."""
+        return aligned(use, operand, axis)
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.clip`."""
         low, high = use.attributes.number("low"), use.attributes.number("high")
@@ -224,6 +253,7 @@ class Cast(OpDefinition):
 
     name = "cast"
     elementwise = True
+    keeps = "nothing"
     slots = (Operand("x"), Setting("dtype", "dtype"))
     differentiable = False
     examples = (Example((WHOLE,), {"dtype": BOOL}),)
@@ -231,6 +261,10 @@ class Cast(OpDefinition):
     def infer(self, use: Instance) -> tuple[TensorType, ...]:
         """The operand's axes with the new dtype."""
         return (use.operands[0].with_dtype(use.attributes.dtype("dtype")),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Place by place, lined up on the right."""
+        return aligned(use, operand, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`astype`."""
@@ -246,6 +280,7 @@ class StopGradient(OpDefinition):
 
     name = "stop_gradient"
     elementwise = True
+    keeps = "nothing"
     differentiable = False
     slots = (Operand("x"),)
     examples = (Example((ANYWHERE,)),)
@@ -257,6 +292,10 @@ class StopGradient(OpDefinition):
     def flops(self, use: Instance) -> Dim:
         """None."""
         return use.result.elements * 0
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Place by place, lined up on the right."""
+        return aligned(use, operand, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jax.lax.stop_gradient`."""

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from ..dims import Dim, dim
 from ..types import FLOAT, INT, Axis, TensorType, axis, promote
 from .arrays import Array, np
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .definition import (
+    Along,
+    Environment,
+    Example,
+    Instance,
+    OpDefinition,
+    Operand,
+    Sample,
+    Scope,
+    Setting,
+    TypeFault,
+    aligned,
+)
 from .movement import Movement, axis_number, demand_inside, differ
 
 
@@ -70,6 +82,10 @@ class Slice(Movement):
         starts, stops = use.attributes.sizes("starts"), use.attributes.sizes("stops")
         return _from_end(starts[at].size, size), _from_end(stops[at].size, size)
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes that stay whole."""
+        return Along(axis) if use.operands[0].sizes[axis] == use.result.sizes[axis] else None
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`x[:, 1:n]`; dims to the right that stay whole are not written."""
         items = [self._item(use, at, scope) for at in range(use.operands[0].rank)]
@@ -117,6 +133,11 @@ class TakeIndex(Movement):
         size = use.operands[0].axes[use.attributes.axis("along")].size
         return _from_end(use.attributes.size("index").size, size)
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than the one that is indexed."""
+        along = use.attributes.axis("along")
+        return None if axis == along else Along(axis - (axis > along))
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`x[:, 2]`."""
         along = use.attributes.axis("along")
@@ -147,6 +168,13 @@ class Gather(Movement):
         """The axes of `x` with those of `indices` at `along`."""
         (x, indices), along = use.operands, use.attributes.axis("along")
         return (x.with_axes((*x.axes[:along], *indices.axes, *x.axes[along + 1 :])),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes of the indices, and of `x` but for the one that is looked up."""
+        along = use.attributes.axis("along")
+        if operand:
+            return Along(along + axis)
+        return None if axis == along else Along(axis + (use.operands[1].rank - 1 if axis > along else 0))
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.take`, whose gradient is a scatter-add."""
@@ -191,6 +219,12 @@ class TakeAlong(Movement):
         if x.size != indices.size and 1 not in (x.size.value, indices.size.value):
             raise differ(types, 0, 1, at, "`take_along` lets dims differ only where it looks, or where one is 1")
         return indices if x.size.value == 1 or (x.name is None and x.size == indices.size) else x
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes of the indices, and of `x` but for the one that is looked up."""
+        if operand == 0 and axis == use.attributes.axis("along"):
+            return None
+        return aligned(use, operand, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.take_along_axis`, which would count negative indices from the end."""
@@ -268,6 +302,10 @@ class OneHot(Movement):
         """The operand's axes and the new one."""
         (x,) = use.operands
         return (TensorType(use.attributes.dtype("dtype"), (*x.axes, _counted(use, "size", "one_hot"))),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """All axes."""
+        return Along(axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jax.nn.one_hot`."""

@@ -13,6 +13,7 @@ from ..types import Axis, TensorType, promote
 from .arrays import Array, NumpyFunction, np
 from .contraction import ELLIPSIS, MatrixProduct, expand_pattern, find_product, line_up, parse_pattern
 from .definition import (
+    Along,
     Environment,
     Example,
     Instance,
@@ -37,6 +38,7 @@ class Matmul(OpDefinition):
     """
 
     name = "matmul"
+    product = True
     slots = (Operand("x", "number"), Operand("w", "number"))
     examples = (
         Example(_samples((2, 3), (3, 4))),
@@ -70,6 +72,17 @@ class Matmul(OpDefinition):
     def flops(self, use: Instance) -> Dim:
         """A multiplication and an addition for each contracted element of each of the result."""
         return use.result.elements * use.operands[0].axes[-1].size * 2
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Rows of `x`, columns of `w` and batches stay; what is contracted does not."""
+        x, w = use.operands
+        here = use.operands[operand]
+        if axis == (x.rank - 1 if operand == 0 else max(0, w.rank - 2)):
+            return None
+        if here.rank > 1 and axis >= here.rank - 2:
+            return Along(use.result.rank - 1 if operand else use.result.rank - 1 - (w.rank > 1))
+        at = use.result.rank - (x.rank > 1) - (w.rank > 1) - (here.rank - 2) + axis
+        return Along(at) if here.sizes[axis] == use.result.sizes[at] else None
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`linear` (of the prelude) for a batch of rows times a matrix, else `jnp.matmul`."""
@@ -114,6 +127,7 @@ class Einsum(OpDefinition):
     """
 
     name = "einsum"
+    product = True
     slots = (Setting("pattern", "string"), Operand("operands", "number", variadic=True))
     examples = (
         Example(_samples((2, 3, 4), (4, 2, 5)), {"pattern": "b s d, d h e -> b s h e"}),
@@ -157,6 +171,15 @@ class Einsum(OpDefinition):
             total = total + product(sizes[name] for name in joint) * 2
             held = joint & {name for later in (*pattern.terms[index:], pattern.result) for name in later}
         return total
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """A name that is in the result, and once in its term."""
+        pattern = expand_pattern(parse_pattern(use.attributes.text("pattern"), len(use.operands)), use.operands)
+        name = pattern.terms[operand][axis]
+        if name not in pattern.result or pattern.terms[operand].count(name) > 1:
+            return None
+        at = pattern.result.index(name)
+        return Along(at) if use.operands[operand].sizes[axis] == use.result.sizes[at] else None
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """One product of matrices over collapsed dims where the pattern is one, else `jnp.einsum`."""

@@ -12,6 +12,8 @@ from .definition import Instance, OpDefinition, Scope, TypeFault
 class Movement(OpDefinition):
     """An op that moves numbers and computes none."""
 
+    keeps = "nothing"
+
     def flops(self, use: Instance) -> Dim:
         """None."""
         return dim(0)

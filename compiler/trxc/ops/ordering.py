@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..dims import dim
 from ..types import INT, TensorType, axis
 from .arrays import Array, np
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .definition import Along, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .movement import Movement, axis_number, demand_inside, named
 
 
@@ -30,6 +30,10 @@ class Transpose(Movement):
             message = f"`transpose` orders all dims, each once: {list(order)} {what}"
             raise TypeFault("TRX0405", message, operand=0, label=f"is {x.show()}")
         return (x.with_axes([x.axes[at] for at in order]),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Each axis in its new place."""
+        return Along(use.attributes.axes("order").index(axis))
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.transpose`."""
@@ -57,6 +61,11 @@ class Swap(Movement):
         axes[first], axes[second] = axes[second], axes[first]
         return (x.with_axes(axes),)
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Each axis in its new place."""
+        first, second = use.attributes.axis("first"), use.attributes.axis("second")
+        return Along({first: second, second: first}.get(axis, axis))
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.swapaxes`."""
         first, second = use.attributes.axis("first"), use.attributes.axis("second")
@@ -65,6 +74,12 @@ class Swap(Movement):
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """`np.swapaxes`."""
         return np.swapaxes(operands[0], use.attributes.axis("first"), use.attributes.axis("second"))
+
+
+def apart(use: Instance, axis: int) -> Along | None:
+    """An axis along which nothing moves."""
+    over = use.attributes["over"]
+    return None if axis == over or (isinstance(over, tuple) and axis in over) else Along(axis)
 
 
 class _Along(Movement):
@@ -81,6 +96,10 @@ class Reverse(_Along):
     name = "reverse"
     slots = (Operand("x"), Setting("over", "axes"))
     examples = (Example((Sample((2, 3)),), {"over": (1,)}), Example((Sample((2, 3)),), {"over": (0, 1)}))
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than those in `over`."""
+        return apart(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.flip`."""
@@ -102,6 +121,10 @@ class Roll(_Along):
         Example((Sample((2, 5)),), {"shift": 2, "over": 1}),
         Example((Sample((4, 2)),), {"shift": -1, "over": 0}),
     )
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than those in `over`."""
+        return apart(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.roll`."""
@@ -140,6 +163,10 @@ class Sort(_Along):
     slots = (Operand("x", "number"), Setting("over", "axis", -1), Setting("descending", "bool", False))
     examples = _SORTED
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than those in `over`."""
+        return apart(use, axis)
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.sort`."""
         return f"jnp.sort({operands[0]}, {_order_text(use)})"
@@ -161,6 +188,10 @@ class Argsort(Movement):
     def infer(self, use: Instance) -> tuple[TensorType, ...]:
         """The operand's axes, of ints."""
         return (use.operands[0].with_dtype(INT),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than the one that is sorted."""
+        return apart(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.argsort`."""
@@ -190,6 +221,10 @@ class TopK(Movement):
         demand_inside(use, over, f"`top_k` of {k.label}", k.size, x.axes[over].size)
         values = x.with_axes((*x.axes[:over], axis(k.size, k.name), *x.axes[over + 1 :]))
         return values, values.with_dtype(INT)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than the one that is sorted."""
+        return apart(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jax.lax.top_k`."""

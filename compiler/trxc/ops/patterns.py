@@ -15,7 +15,7 @@ from ..dims import Dim, dim, product
 from ..frozen import Frozen
 from ..types import Axis, TensorType, axis
 from .arrays import Array, np
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .definition import Along, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .movement import Movement, factor, named, reshape_text, shape_text, sized
 from .pattern_text import ELLIPSIS, Group, Pattern, PatternFault, Term, parse_pattern
 
@@ -61,6 +61,13 @@ def applied(use: Instance, op: str, change: Change = "none") -> Moves:
         full=tuple(sizes[name].size for name in after),
         axes=tuple(_joined(group, sizes, wholes) for group in right),
     )
+
+
+def alone(use: Instance, axis: int) -> Along | None:
+    """Where the letter of a dim is alone in a dim of the right side, too."""
+    left, right = _expanded(parse_pattern(use.attributes.text("pattern")), use.operands[0])
+    names = [tuple(term.name for term in group.terms) for group in (left[axis], *right)]
+    return Along(names.index(names[0], 1) - 1) if len(names[0]) == 1 and names[0] in names[1:] else None
 
 
 def _joined(group: Group, sizes: Mapping[str, Axis], wholes: Mapping[tuple[str, ...], Axis]) -> Axis:
@@ -223,6 +230,10 @@ class Rearrange(Movement):
         """The axes of the right side."""
         return (use.operands[0].with_axes(applied(use, self.name).axes),)
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """A letter that is alone in its dim on both sides."""
+        return alone(use, axis)
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`reshape`, `transpose`, `reshape`, as far as they are needed."""
         return moved_text(operands[0], use, applied(use, self.name), scope)
@@ -247,6 +258,10 @@ class RepeatAxis(Movement):
     def infer(self, use: Instance) -> tuple[TensorType, ...]:
         """The axes of the right side."""
         return (use.operands[0].with_axes(applied(use, self.name, "add").axes),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """A letter that is alone in its dim on both sides."""
+        return alone(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`reshape` and `jnp.broadcast_to`, and what else is needed."""
@@ -299,6 +314,10 @@ class Reduce(OpDefinition):
         """One an element of the operand, if anything is folded."""
         folded = applied(use, self.name, "drop").folded
         return use.operands[0].elements if folded else dim(0)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """A letter that is alone in its dim on both sides."""
+        return alone(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """A reduction of the reshaped operand."""

@@ -8,7 +8,7 @@ from ..dims import Dim, dim
 from ..ir import Attribute
 from ..types import TensorType
 from .arrays import Array
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, TypeFault
+from .definition import Along, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, TypeFault
 
 
 class Constrain(OpDefinition):
@@ -18,6 +18,7 @@ class Constrain(OpDefinition):
     """
 
     name = "constrain"
+    keeps = "nothing"
     public = False
     slots = (Operand("x"),)
     examples = (Example((Sample((3, 4)),), {"spec": (None, None)}),)
@@ -32,6 +33,10 @@ class Constrain(OpDefinition):
     def flops(self, use: Instance) -> Dim:
         """None."""
         return dim(0)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Place by place."""
+        return Along(axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`constrain` of the prelude."""

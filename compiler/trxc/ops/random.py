@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..dims import dim
 from ..types import BOOL, FLOAT, INT, TensorType
 from .arrays import Array, np
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .definition import Along, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
 from .reductions import check_axes
 from .windows import sizes_text
 
@@ -19,7 +19,7 @@ PATH = ("noise",)
 SHAPE = ((dim(2), None), (dim(3), None))
 
 
-def _check_share(op: str, setting: str, value: float, *, below_one: bool = False) -> None:
+def check_share(op: str, setting: str, value: float, *, below_one: bool = False) -> None:
     """Refuses a share that is not in [0, 1], or (`below_one`) in [0, 1)."""
     if not 0 <= value <= 1 or (below_one and value == 1):
         raise TypeFault(
@@ -35,6 +35,7 @@ class RandomNormal(OpDefinition):
     """`random_normal(shape)`: independent draws from the normal distribution with mean 0 and variance 1."""
 
     name = "random_normal"
+    keeps = "nothing"
     random = True
     differentiable = False
     slots = (Setting("shape", "sizes"),)
@@ -98,7 +99,7 @@ class Bernoulli(OpDefinition):
 
     def infer(self, use: Instance) -> tuple[TensorType, ...]:
         """Bools of that shape."""
-        _check_share(self.name, "p", use.attributes.number("p"))
+        check_share(self.name, "p", use.attributes.number("p"))
         return (TensorType(BOOL, use.attributes.sizes("shape")),)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
@@ -151,6 +152,7 @@ class Dropout(OpDefinition):
     """
 
     name = "dropout"
+    keeps = "result"
     random = True
     slots = (Operand("x", "float"), Setting("rate", "number"))
     examples = (
@@ -160,8 +162,12 @@ class Dropout(OpDefinition):
 
     def infer(self, use: Instance) -> tuple[TensorType, ...]:
         """The operand's type."""
-        _check_share(self.name, "rate", use.attributes.number("rate"), below_one=True)
+        check_share(self.name, "rate", use.attributes.number("rate"), below_one=True)
         return (use.operands[0],)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Place by place."""
+        return Along(axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`dropout` of the prelude; with rate 0 just the operand."""

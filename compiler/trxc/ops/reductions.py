@@ -8,10 +8,12 @@ from ..dims import Dim
 from ..types import FLOAT, INT, Axis, DType, TensorType, axis
 from .arrays import Array, Reference, np, numpy_function
 from .definition import (
+    Along,
     Attributes,
     Environment,
     Example,
     Instance,
+    Keeps,
     OpDefinition,
     Operand,
     OperandKind,
@@ -60,6 +62,15 @@ def reduced_axes(x: TensorType, attributes: Attributes) -> tuple[Axis, ...]:
     return tuple(a for at, a in enumerate(x.axes) if at not in over)
 
 
+def remaining(use: Instance, axis: int) -> Along | None:
+    """Where an axis is once those in `over` are folded, or kept with size 1."""
+    over = use.attributes["over"]
+    over = over if isinstance(over, tuple) else (over,)
+    if axis in over:
+        return None
+    return Along(axis if use.attributes.get("keep") else axis - sum(isinstance(at, int) and at < axis for at in over))
+
+
 def total_dtype(dtype: DType) -> DType:
     """The dtype of sums and products: counts of bools and totals of narrow ints are ints of the usual width."""
     narrow = dtype.kind == "int" and 0 < dtype.bits < 32
@@ -97,9 +108,11 @@ class Reduction(OpDefinition):
         gives: Callable[[DType], DType] = same_dtype,
         differentiable: bool = True,
         cost: int = 1,
+        keeps: Keeps = "operands",
     ) -> None:
         self.name, self.text, self.function, self.cost = name, text, function, cost
         self.__doc__ = doc
+        self.keeps = keeps if differentiable else "nothing"
         self.gives, self.differentiable = gives, differentiable
         self.slots = (Operand("x", kind), Setting("over", "axes", ALL), Setting("keep", "bool", False))
         self.examples = tuple(
@@ -117,6 +130,10 @@ class Reduction(OpDefinition):
     def flops(self, use: Instance) -> Dim:
         """`cost` an element of the operand."""
         return use.operands[0].elements * self.cost
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes that are not folded stay."""
+        return remaining(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The JAX function, with the axes and, where they are needed, `dtype` and `keepdims`."""
@@ -160,6 +177,10 @@ class ArgReduction(OpDefinition):
         """A comparison an element of the operand."""
         return use.operands[0].elements
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes that are not searched stay."""
+        return remaining(use, axis)
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.argmax` or `jnp.argmin`."""
         over, rank = use.attributes.axis("over"), use.operands[0].rank
@@ -179,10 +200,12 @@ REDUCTIONS = (
     Reduction(
         "sum", "jnp.sum", "sum", [MATRIX, WHOLE, LOGICAL],
         doc="The sum over axes; of bools, how many are true.", kind="any", gives=total_dtype,
+        keeps="nothing",
     ),
     Reduction(
         "mean", "jnp.mean", "mean", [MATRIX, WHOLE, LOGICAL],
         doc="The mean over axes; of bools, the share that is true.", kind="any", gives=mean_dtype,
+        keeps="nothing",
     ),
     Reduction(
         "variance", "jnp.var", "var", [MATRIX],

@@ -1,4 +1,4 @@
-"""Ops that join, part and reshape: the numbers stay, the axes around them change."""
+"""Ops that reshape: the numbers stay, the axes around them change."""
 
 from __future__ import annotations
 
@@ -8,121 +8,31 @@ from collections.abc import Sequence
 from ..dims import Dim, dim, product
 from ..types import Axis, TensorType, axis
 from .arrays import Array, np
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting, TypeFault
+from .definition import (
+    Along,
+    Environment,
+    Example,
+    Instance,
+    OpDefinition,
+    Operand,
+    Sample,
+    Scope,
+    Setting,
+    TypeFault,
+    aligned,
+)
 from .movement import (
     Movement,
-    agreed_axes,
     axis_number,
     factor,
-    joined_dtype,
     named,
-    not_divisible,
     reshape_text,
     resolved,
     shape_text,
     shown,
     sized,
 )
-
-MAX_PARTS = 1024
-
-
-class Concat(Movement):
-    """`concat([x, y], along = -1)`: one after the other along a dim; all other dims agree.
-
-    The dim that grows loses its name, unless its new size is just a name's; the others keep theirs.
-    """
-
-    name = "concat"
-    slots = (Operand("tensors", variadic=True), Setting("along", "axis", -1))
-    examples = (
-        Example((Sample((2, 3)), Sample((2, 2))), {"along": 1}),
-        Example((Sample((1, 3)), Sample((2, 3)), Sample((3, 3))), {"along": 0}),
-        Example((Sample((2, 3)),), {"along": 1}),
-    )
-
-    def infer(self, use: Instance) -> tuple[TensorType, ...]:
-        """The axes that all have, with the sum of sizes at `along`."""
-        types, along = use.operands, use.attributes.axis("along")
-        axes = list(agreed_axes(self.name, types, along))
-        if len(types) > 1:
-            axes[along] = axis(sum((t.axes[along].size for t in types), dim(0)))
-        return (joined_dtype(types).with_axes(axes),)
-
-    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """`jnp.concatenate`."""
-        along = axis_number(use.attributes.axis("along"), use.operands[0].rank)
-        return f"jnp.concatenate([{', '.join(operands)}], axis={along})"
-
-    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
-        """`np.concatenate`."""
-        return np.concatenate(operands, axis=use.attributes.axis("along"))
-
-
-class Stack(Movement):
-    """`stack([x, y], along = 0)`: equal shapes side by side, along a new dim at place `along` of the result."""
-
-    name = "stack"
-    slots = (Operand("tensors", variadic=True), Setting("along", "int", 0))
-    examples = (
-        Example((Sample((2, 3)), Sample((2, 3))), {"along": 0}),
-        Example((Sample((2, 3)), Sample((2, 3)), Sample((2, 3))), {"along": -1}),
-        Example((Sample(()), Sample(())), {"along": 0}),
-    )
-
-    def infer(self, use: Instance) -> tuple[TensorType, ...]:
-        """The axes that all have, and a new one as long as the list."""
-        axes = list(agreed_axes(self.name, use.operands))
-        axes.insert(self._place(use), axis(len(use.operands)))
-        return (joined_dtype(use.operands).with_axes(axes),)
-
-    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """`jnp.stack`."""
-        along = axis_number(self._place(use), use.operands[0].rank + 1)
-        return f"jnp.stack([{', '.join(operands)}], axis={along})"
-
-    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
-        """`np.stack`."""
-        return np.stack(operands, axis=self._place(use))
-
-    def _place(self, use: Instance) -> int:
-        x = use.operands[0]
-        return resolved(use.attributes.int_("along"), x.rank + 1, self.name, x)
-
-
-class Split(Movement):
-    """`a, b = split(x, 2, along = -1)`: that many equal parts of a dim, in order."""
-
-    name = "split"
-    slots = (Operand("x"), Setting("parts", "int"), Setting("along", "axis", -1))
-    examples = (
-        Example((Sample((2, 6)),), {"parts": 3, "along": 1}),
-        Example((Sample((4, 3)),), {"parts": 2, "along": 0}),
-        Example((Sample((4, 3)),), {"parts": 1, "along": 1}),
-    )
-
-    def infer(self, use: Instance) -> tuple[TensorType, ...]:
-        """`parts` times the operand's axes with `along` that much shorter."""
-        (x,), parts, along = use.operands, use.attributes.int_("parts"), use.attributes.axis("along")
-        if not 1 <= parts <= MAX_PARTS:
-            raise TypeFault("TRX0405", f"`split` makes 1 to {MAX_PARTS} parts, not {parts}")
-        if parts == 1:
-            return (x,)
-        whole = x.axes[along].size
-        if not use.divides(whole, dim(parts)):
-            raise not_divisible(x, along, dim(parts), f"`split` into {parts} equal parts")
-        part = axis(whole.divided_by(parts))
-        return (x.with_axes((*x.axes[:along], part, *x.axes[along + 1 :])),) * parts
-
-    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """`jnp.split`; the operand itself for one part."""
-        parts = use.attributes.int_("parts")
-        along = axis_number(use.attributes.axis("along"), use.operands[0].rank)
-        return operands[0] if parts == 1 else f"jnp.split({operands[0]}, {parts}, axis={along})"
-
-    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> tuple[Array, ...]:
-        """`np.split`."""
-        return tuple(np.split(operands[0], use.attributes.int_("parts"), axis=use.attributes.axis("along")))
+from .reductions import remaining
 
 
 class ExpandDims(Movement):
@@ -136,6 +46,10 @@ class ExpandDims(Movement):
         """The operand's axes and the new one."""
         (x,), at = use.operands, self._place(use)
         return (x.with_axes((*x.axes[:at], axis(1), *x.axes[at:])),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """All axes, those after the new one a place further."""
+        return Along(axis + (axis >= self._place(use)))
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`x[:, None]`, `x[..., None]`."""
@@ -169,6 +83,10 @@ class Squeeze(Movement):
                 message = f"`squeeze` takes away dims of size 1: {sized(x, at)}"
                 raise TypeFault("TRX0204", message, operand=0, label=f"is {x.show()}")
         return (x.with_axes([a for at, a in enumerate(x.axes) if at not in over]),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """All axes that remain."""
+        return remaining(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.squeeze`."""
@@ -222,6 +140,10 @@ class Pad(Movement):
             raise TypeFault("TRX0405", f"`pad` takes widths of 0 or more, not `{name}` = {list(given)}")
         return given if len(given) == x.rank else given * x.rank
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes that do not grow."""
+        return Along(axis) if use.operands[0].sizes[axis] == use.result.sizes[axis] else None
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.pad`."""
         widths = ", ".join(f"({low}, {high})" for low, high in zip(*self._widths(use), strict=True))
@@ -240,6 +162,15 @@ def number_text(value: float | int) -> str:
     if isinstance(value, float) and math.isinf(value):
         return "jnp.inf" if value > 0 else "-jnp.inf"
     return repr(value)
+
+
+def kept_axis(use: Instance, axis: int) -> Along | None:
+    """Where an axis is after a reshape that leaves it alone."""
+    before, size = product(use.operands[0].sizes[:axis]), use.operands[0].sizes[axis]
+    for at, other in enumerate(use.result.sizes):
+        if other == size and product(use.result.sizes[:at]) == before:
+            return Along(at)
+    return None
 
 
 class Reshape(Movement):
@@ -295,6 +226,10 @@ class Reshape(Movement):
             helps=["one size may be -1: what the others leave"] if len(axes) > 1 else (),
         )
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes with as many elements before them and the same size."""
+        return kept_axis(use, axis)
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`reshape`."""
         return reshape_text(operands[0], use.operands[0].rank, use.result.sizes, scope)
@@ -324,6 +259,10 @@ class Flatten(Movement):
         run = x.axes[first : last + 1]
         whole = run[0] if len(run) == 1 else axis(product(a.size for a in run))
         return (x.with_axes((*x.axes[:first], whole, *x.axes[last + 1 :])),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes that are not joined."""
+        return kept_axis(use, axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`reshape`; the operand itself if there is nothing to join."""
@@ -363,6 +302,10 @@ class Broadcast(Movement):
                 axes[lead + at] = here
         return (x.with_axes(axes),)
 
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Axes that are not repeated."""
+        return aligned(use, operand, axis)
+
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jnp.broadcast_to`."""
         return f"jnp.broadcast_to({operands[0]}, {shape_text(use.result.sizes, scope)})"
@@ -373,9 +316,6 @@ class Broadcast(Movement):
 
 
 OPS: tuple[OpDefinition, ...] = (
-    Concat(),
-    Stack(),
-    Split(),
     ExpandDims(),
     Squeeze(),
     Pad(),

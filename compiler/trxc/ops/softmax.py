@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..dims import Dim
 from ..types import TensorType
 from .arrays import Array, np
-from .definition import Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting
+from .definition import Along, Environment, Example, Instance, OpDefinition, Operand, Sample, Scope, Setting
 from .reductions import check_axes
 
 SCORES = Sample((2, 3, 4), low=-3.0, high=3.0)
@@ -21,6 +21,7 @@ class Softmax(OpDefinition):
     """
 
     name = "softmax"
+    keeps = "result"
     slots = (Operand("x", "float"), Setting("over", "axes", -1))
     cost = 8
     examples = (
@@ -38,6 +39,10 @@ class Softmax(OpDefinition):
     def flops(self, use: Instance) -> Dim:
         """`cost` an element: the largest, its difference, the exponential, the sum, the quotient."""
         return use.result.elements * self.cost
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """The axes that are not normalised over."""
+        return None if axis in use.attributes.axes("over") else Along(axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jax.nn.softmax` or `jax.nn.log_softmax`."""

@@ -16,7 +16,7 @@ from ..frozen import Frozen
 from ..ir import Attribute
 from ..types import Axis, TensorType
 from .arrays import Array, np
-from .definition import Instance, Scope, TypeFault
+from .definition import Along, Instance, Scope, TypeFault
 
 Pair: TypeAlias = tuple[Dim, Dim]
 Padding: TypeAlias = str | tuple[Pair, ...]
@@ -102,6 +102,16 @@ class Windows(Frozen):
             helps = ['padding = "same" lets windows reach over the edge'] if self.padding == "valid" else []
             raise TypeFault("TRX0204", message, operand=0, label=f"is {x.show()}", helps=helps)
         return inner if size == inner.size else Axis(size)
+
+    def along(self, axis: int) -> Along | None:
+        """How windows run along a spatial axis (from 1), where they move in steps of one and reach back only."""
+        at = axis - 1
+        reach = (self.spans[at] - 1).value
+        if self.strides[at].value != 1 or reach is None:
+            return None
+        pair = None if isinstance(self.padding, str) else self.padding[at]
+        back = self.padding == "causal" or reach == 0 or (pair is not None and pair == (dim(reach), dim(0)))
+        return Along(axis, reach) if back and (pair is None or pair[1] == dim(0) == pair[0] - reach) else None
 
     def padding_text(self, scope: Scope, *, whole: bool = False) -> str:
         """The padding as `jax.lax` takes it; `whole` names the batch and channel axes, too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from ..diagnostics import Diagnostic
 from ..ir import Module
 from ..source import Span
 
@@ -34,9 +35,10 @@ class Remark:
 
 @dataclass
 class Remarks:
-    """The remarks of a compilation, in order, each once."""
+    """The remarks of a compilation, in order, each once; and what users are warned of even if they do not ask."""
 
     found: dict[Remark, None] = field(default_factory=dict[Remark, None])
+    warnings: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
     def done(self, source: str, message: str, span: Span | None = None) -> None:
         """A pass changed something; `source` is its name."""
@@ -45,6 +47,10 @@ class Remarks:
     def missed(self, source: str, message: str, span: Span | None = None) -> None:
         """A pass left something as it was, for a reason that the user may want to know."""
         self.found.setdefault(Remark("missed", source, message, span))
+
+    def warn(self, warning: Diagnostic) -> None:
+        """A pass sees that the program will not do what its recipe says."""
+        self.warnings.append(warning)
 
     def __iter__(self):
         return iter(self.found)

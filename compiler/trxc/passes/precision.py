@@ -32,6 +32,7 @@ from ..ops.movement import Movement
 from ..source import Span
 from ..types import DTYPES, F32, I32, DType, TensorType
 from .base import Pass, Remarks
+from .decode import KEPT, PREPARE, STEP
 
 FULL = frozenset({
     "softmax", "log_softmax", "logsumexp", "mean", "variance", "sum", "prod", "cumsum", "cumprod", "exp", "log",
@@ -51,15 +52,16 @@ class Precision(Pass):
     def run(self, module: Module, remarks: Remarks) -> None:
         """Retypes every function, callees before callers."""
         low = DTYPES[self.compute]
-        inside = self._separate(module) if low != F32 else set[str]()
+        model = {*self.model, *(module.roles[role] for role in (STEP, PREPARE) if role in module.roles)}
+        inside = self._separate(module, model) if low != F32 else set[str]()
         for name in call_order(module):
             function = module.functions[name]
-            _Retyped(module, low if name in inside else F32, outer=name in self.model and low != F32).function(function)
+            _Retyped(module, low if name in inside else F32, outer=name in model and low != F32).function(function)
 
-    def _separate(self, module: Module) -> set[str]:
+    def _separate(self, module: Module, model: set[str]) -> set[str]:
         """The model's functions, made distinct from those that the loss and the metrics call."""
-        inside = _reached(module, [n for n in self.model if n in module.functions], frozenset())
-        outside = _reached(module, [n for n in module.roles.values() if n not in self.model], frozenset(self.model))
+        inside = _reached(module, [n for n in module.functions if n in model], frozenset())
+        outside = _reached(module, [n for n in module.roles.values() if n not in model], frozenset(model))
         names: dict[str, str] = {}
         for name in sorted(inside & outside):
             copy = clone_function(module.functions[name], f"{name}_f32")
@@ -106,7 +108,7 @@ class _Retyped:
         for path, parameter in function.parameters.items():
             function.parameters[path] = type(parameter)(
                 parameter.path,
-                self._exact(parameter.type, F32),
+                self._exact(parameter.type, self.compute if parameter.initializer == KEPT else F32),
                 parameter.initializer,
                 parameter.trainable,
                 parameter.span,
@@ -115,7 +117,7 @@ class _Retyped:
         new: dict[Value, Value] = {}
         if self.compute != F32:
             self._for_states = _ops_for_states(body)
-            writes = [op for op in body.walk() if op.kind == "set_state"]
+            writes = [op for op in body.walk() if op.kind == "set_state" and not _is_kept(op)]
             self._generic_states = {id(op) for op in writes if op.operands[0].type.dtype.generic}
         for value in body.arguments:
             said = value.type.dtype
@@ -152,7 +154,9 @@ class _Retyped:
         floating = F32 if id(op) in self._for_states else self.compute
         for name, value in op.attributes.items():
             op.attributes[name] = self._attribute(value, floating)
-        if op.kind in ("parameter", "state"):
+        if _is_kept(op) and op.results:
+            op.result.type = self._exact(op.result.type, self.compute)
+        elif op.kind in ("parameter", "state"):
             said = op.result.type.dtype
             op.result.type = self._exact(op.result.type, F32)
             if op.result.type.dtype == F32 not in (said, self.compute):
@@ -248,6 +252,11 @@ class _Retyped:
             result.type = result.type.with_dtype(inner.type.dtype)
 
 
+def _is_kept(op: Op) -> bool:
+    """Whether a state is one of decoding's: of the same dtype as what it holds."""
+    return op.attributes.get("kept") is True
+
+
 def _ops_for_states(body: Region) -> set[int]:
     """The ops (by id) whose results nothing but the next values of states is computed from, by elementwise maths,
     reductions and moves alone."""
@@ -255,7 +264,7 @@ def _ops_for_states(body: Region) -> set[int]:
     found: set[int] = set()
     others.update(body.results, *(region.results for op in body.walk() for region in op.regions))
     for op in reversed(list(body.walk())):
-        if op.kind == "set_state":
+        if op.kind == "set_state" and not _is_kept(op):
             continue
         if op.results and _is_plain(op) and others.isdisjoint(op.results):
             found.add(id(op))

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..ir import Attribute, Module, Op, Region, Value
+from ..ir.parameters import READS
 from ..ir.walk import call_order, callee, count_uses, replace
 from ..ops import OPS
 from .base import Pass, Remarks
@@ -60,7 +61,7 @@ def _common(region: Region, seen: dict[object, Op]) -> bool:
         op.operands[:] = [new.get(v, v) for v in op.operands]
         for inner in op.regions:
             replace(inner, new)
-            changed |= _common(inner, {} if op.kind in ("repeat", "recur") else known)
+            changed |= _common(inner, _known_inside(op, known))
         key = _key(op)
         if key is None:
             continue
@@ -74,6 +75,13 @@ def _common(region: Region, seen: dict[object, Op]) -> bool:
         replace(region, new)
         region.ops[:] = [op for op in region.ops if not (op.results and all(v in new for v in op.results))]
     return changed or bool(new)
+
+
+def _known_inside(op: Op, known: dict[object, Op]) -> dict[object, Op]:
+    """What the regions of an op may use of what is computed around it; below another path, weights are others."""
+    if op.kind in ("repeat", "recur"):
+        return {}
+    return {key: of for key, of in known.items() if of.kind not in READS} if op.attributes.get("path") else known
 
 
 def _key(op: Op) -> object:

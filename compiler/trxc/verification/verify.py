@@ -15,6 +15,8 @@ from ..ir.printer import to_text
 from ..ir.reader import from_text
 from ..ops.arrays import Array
 from ..reference import EvaluationError, Tree
+from ..storage import restored
+from .as_written import AsWritten
 from .comparison import Check, Tally, passed, skipped
 from .jumps import jumping_results
 from .samples import (
@@ -107,7 +109,8 @@ def verify_program(
     """
     train: dict[str, object] = program.manifest["recipe"].get("train") or {}
     precision = str(train.get("precision") or "f32")
-    session = _Session(program.unoptimised, compiled, *TOLERANCES.get(precision, TOLERANCES["mixed_bf16"]))
+    at_work = AsWritten(compiled, program.unoptimised, program.ir)
+    session = _Session(program.unoptimised, at_work, *TOLERANCES.get(precision, TOLERANCES["mixed_bf16"]))
     sizes = session.draw(inputs, seed)
     checks = [*session.texts(program), *session.stages(program, passes), *session.roles()]
     if "loss" in session.given:
@@ -161,7 +164,8 @@ class _Session:
     def stages(self, program: Program, each: bool) -> Iterator[Check]:
         """The IR after every pass, or after all of them, against the IR as written."""
         if each:
-            for at, (name, text) in enumerate(program.printed, 1):
+            for at, (stage, text) in enumerate(program.printed, 1):
+                name = stage.removeprefix("after ")
                 yield self._stage(f"IR after pass {at}, {name}", lambda text=text: from_text(text))
         yield self._stage("IR after all passes", lambda: program.ir)
 
@@ -171,7 +175,9 @@ class _Session:
             module = read()
             for role, cases in self.given.items():
                 for case in cases:
-                    found, after = interpret(module, role, case.params, case.state, case.inputs)
+                    params, state = (restored(self.module, module, None, tree) for tree in (case.params, case.state))
+                    found, after = interpret(module, role, params, state, case.inputs)
+                    after = restored(module, self.module, None, after, missing=case.state)
                     tally.compare(_named(role, case.results, case.after), _named(role, found, after))
         except (EvaluationError, IRSyntaxError) as error:
             tally.fail(f"it cannot be computed: {error}")

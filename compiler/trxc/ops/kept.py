@@ -1,0 +1,157 @@
+"""Ops on what is kept from one part of a sequence to the next; decoding is made of them, users do not call them.
+
+Places are read and written from a number on as XLA does: a start from which there is too little room is moved back
+until there is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..dims import dim
+from ..types import TensorType
+from .arrays import Array, np, numpy_function
+from .attention import Attention, optional_operands
+from .definition import Along, Environment, Example, Instance, Operand, Sample, Scope, Setting, TypeFault
+from .movement import Movement, axis_number
+
+START = Sample((), "int", values=2)
+
+
+def _places(start: Array, length: int, size: int, axis: int, rank: int) -> tuple[slice, ...]:
+    first = min(max(int(start), 0), length - size)
+    whole = [slice(None)] * rank
+    whole[axis] = slice(first, first + size)
+    return tuple(whole)
+
+
+class ReadAt(Movement):
+    """`read_at(x, start) {along, size}`: `size` places of a dim, from number `start` on."""
+
+    name = "read_at"
+    public = False
+    slots = (Operand("x"), Operand("start", "int"), Setting("along", "axis"), Setting("size", "size"))
+    examples = (
+        Example((Sample((4, 5)), START), {"along": 1, "size": (dim(2), None)}),
+        Example((Sample((4, 5)), START), {"along": 0, "size": (dim(3), None)}),
+    )
+
+    def infer(self, use: Instance) -> tuple[TensorType, ...]:
+        """The operand's axes, one of them shorter."""
+        x, start = use.operands
+        _check_start(self.name, start)
+        along = use.attributes.axis("along")
+        return (x.with_axes((*x.axes[:along], use.attributes.size("size"), *x.axes[along + 1 :])),)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than the one that is read from."""
+        return None if operand or axis == use.attributes.axis("along") else Along(axis)
+
+    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
+        """`jax.lax.dynamic_slice_in_dim`."""
+        along = axis_number(use.attributes.axis("along"), use.result.rank)
+        size = scope.size(use.attributes.size("size").size)
+        return f"jax.lax.dynamic_slice_in_dim({operands[0]}, {operands[1]}, {size}, axis={along})"
+
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
+        """A NumPy slice."""
+        (x, start), along = operands, use.attributes.axis("along")
+        size = env.size(use.attributes.size("size").size)
+        return x[_places(start, x.shape[along], size, along, x.ndim)]
+
+
+class WriteAt(Movement):
+    """`write_at(x, y, start) {along}`: `x` with `y` in the places of a dim from number `start` on."""
+
+    name = "write_at"
+    public = False
+    slots = (Operand("x"), Operand("y"), Operand("start", "int"), Setting("along", "axis"))
+    examples = (
+        Example((Sample((4, 5)), Sample((4, 2)), START), {"along": 1}),
+        Example((Sample((4, 5)), Sample((3, 5)), START), {"along": 0}),
+    )
+
+    def infer(self, use: Instance) -> tuple[TensorType, ...]:
+        """The type of `x`."""
+        x, y, start = use.operands
+        _check_start(self.name, start)
+        along = use.attributes.axis("along")
+        others = [at for at in range(x.rank) if at != along]
+        if x.rank != y.rank or any(x.sizes[at] != y.sizes[at] for at in others) or x.dtype != y.dtype:
+            raise TypeFault("TRX0204", f"`{self.name}` cannot put {y.show()} into {x.show()}", operand=1)
+        return (x,)
+
+    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
+        """Other axes than the one that is written to."""
+        return None if operand == 2 or axis == use.attributes.axis("along") else Along(axis)
+
+    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
+        """`jax.lax.dynamic_update_slice_in_dim`."""
+        along = axis_number(use.attributes.axis("along"), use.result.rank)
+        return f"jax.lax.dynamic_update_slice_in_dim({', '.join(operands)}, axis={along})"
+
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
+        """A copy, and a NumPy slice of it set."""
+        (x, y, start), along = operands, use.attributes.axis("along")
+        written = x.copy()
+        written[_places(start, x.shape[along], y.shape[along], along, x.ndim)] = y
+        return written
+
+
+def _check_start(op: str, start: TensorType) -> None:
+    if start.rank:
+        raise TypeFault("TRX0205", f"`{op}` starts at one number, not at {start.show()}", operand=1)
+
+
+Q, K, V = Sample((2, 2, 2, 3)), Sample((2, 6, 1, 3)), Sample((2, 6, 1, 4))
+RULES = {"scale": 0.5, "causal": True, "window": None, "fill": float("-inf"), "masked": False, "biased": False}
+
+
+class ChunkAttention(Attention):
+    """`attention` of the queries of a chunk, the first of which stands at place `start`, to keys kept from place 0 on.
+
+    Operands: as of `attention`, then `start`. Query i sees keys up to place start + i only, and with a `window` only
+    the last so many of these.
+    """
+
+    name = "chunk_attention"
+    differentiable = False
+    slots = (*Attention.slots, Operand("start", "int"))
+    examples = (
+        Example((Q, K, V, START), RULES),
+        Example((Q, K, V, START), {**RULES, "window": 2}),
+        Example((Q, K, V, Sample((1, 2, 6)), START), {**RULES, "biased": True}),
+        Example(
+            (Q, K, V, Sample((2, 1, 1, 6), "bool", values=[[[[True, False, True, True, True, True]]]] * 2), START),
+            {**RULES, "masked": True, "fill": -6e4},
+        ),
+    )
+
+    def infer(self, use: Instance) -> tuple[TensorType, ...]:
+        """As of `attention`."""
+        _check_start(self.name, use.operands[-1])
+        return super().infer(use)
+
+    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
+        """`chunk_attention` of the prelude, with what is not as usual."""
+        attributes = use.attributes
+        mask, bias = optional_operands(use, operands[:-1])
+        given = [*operands[:3], operands[-1], *([f"mask={mask}"] if mask else []), *([f"bias={bias}"] if bias else [])]
+        given.append(f"scale={attributes.number('scale')!r}")
+        if attributes["window"] is not None:
+            given.append(f"window={attributes.int_('window')}")
+        if mask and attributes.number("fill") != float("-inf"):
+            given.append(f"fill={attributes.number('fill')!r}")
+        return f"{scope.prelude(self.name)}({', '.join(given)})"
+
+    def seen(self, use: Instance, operands: Sequence[Array]) -> Array:
+        """Which query may look at which key."""
+        arange = numpy_function("arange")  # its annotations leave the dtype open
+        query: Array = arange(operands[0].shape[-3]) + operands[-1]
+        key: Array = arange(operands[1].shape[-3])
+        age = np.asarray(np.reshape(query, (-1, 1)) - key)
+        window = use.attributes["window"]
+        return (age >= 0) & (age < (len(key) if window is None else use.attributes.int_("window")))
+
+
+OPS = (ReadAt(), WriteAt(), ChunkAttention())
