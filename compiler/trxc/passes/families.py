@@ -160,7 +160,8 @@ class Places:
         for family in self.inside.get(name, ()):
             family.places.add(family.at(place))
         for placed in placed_ops(function):
-            self.used.add(place + placed.path)
+            if "path" in placed.op.attributes:
+                self.used.add(place + placed.path)
             if placed.op.kind not in READS and placed.op.kind != "call":
                 continue
             mine = through | {family.at(place) for family in self.of_op.get(placed.op, ())}
