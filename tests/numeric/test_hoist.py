@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -10,8 +11,16 @@ import numpy as np
 import pytest
 
 import trxc
+from trxc.plan.targets import TARGETS
 
 PASSES = ("hoist-loop-invariants", "recurrent-weight-gradient")
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pass does on CPUs what it does where it pays."""
+    monkeypatch.setitem(TARGETS, "cpu", replace(TARGETS["cpu"], projects_sequences=True))
+
 
 OWN = """
 layer Own(hidden: int) {

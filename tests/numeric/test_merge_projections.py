@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -10,8 +11,17 @@ import pytest
 from recipes import assert_close, namespace
 
 import trxc
+from trxc.plan.targets import TARGETS
 
 OFF = ("merge-projections",)
+
+
+@pytest.fixture(autouse=True)
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pass does on CPUs what it does where it pays."""
+    monkeypatch.setitem(TARGETS, "cpu", replace(TARGETS["cpu"], merged_width=1.5))
+
+
 RECIPE = """
 data random {
   source = arrays()

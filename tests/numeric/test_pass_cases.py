@@ -1,6 +1,7 @@
 """Each pass by itself on texts: `tests/cases/passes/PASS/CASE.ir` becomes `CASE.expected`, and computes the same.
 
-A case begins with comments; `# options: compute = bf16, target = gpu, batch -> data` are those of the pipeline, and
+A case begins with comments; `# options: compute = bf16, target = gpu, batch -> data` are those of the pipeline (with
+the choices of a target, `merged_width = 1.5`), and
 `# sizes: n = 4` of its symbols (others are 3). The expected text has the remarks first. `TRXC_UPDATE_CASES=1` writes
 what is there now: read what changed.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+from ast import literal_eval
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from trxc.ir.reader import from_text
 from trxc.ir.verify import verify
 from trxc.ir.walk import symbols
 from trxc.passes import Pass, Remarks, pipeline
-from trxc.plan.targets import TARGETS
+from trxc.plan.targets import DEFAULT, TARGETS, Target
 from trxc.reference import Reference, init_parameters, init_states
 from trxc.storage import restored
 
@@ -50,6 +53,9 @@ def pass_of(case: str, head: str) -> Pass:
         name, value = (text.strip() for text in part.split("="))
         several = {"model": tuple(value.split()), "patterns": (value,), "optimizer": (value,)}
         options[name] = {"target": TARGETS.get(value), **several}.get(name, value)
+    chosen = {field.name: options.pop(field.name) for field in fields(Target) if field.name in options}
+    target = options.get("target", TARGETS[DEFAULT])
+    options["target"] = replace(target, **{name: literal_eval(value) for name, value in chosen.items()})
     return [item for item in pipeline(**options) if item.name == case.split("/")[0]][-1]
 
 
