@@ -32,7 +32,15 @@ ROLES = ("apply", "loss", "measure")
 TOLERANCE = 1e-9
 RULES = (("batch", ("data",)),)
 EAGER = replace(
-    TARGETS["cpu"], name="eager", roll_from=2, merged_width=100.0, fused_classes=2, loss_block=16, unrolled_layers=2
+    TARGETS["cpu"],
+    name="eager",
+    roll_from=2,
+    merged_width=100.0,
+    projects_sequences=True,
+    gradients_after_loops=True,
+    fused_classes=2,
+    loss_block=16,
+    unrolled_layers=2,
 )
 """A target for which every pass does what it can, however small the program."""
 REMAT = {"f32": "full", "bf16": "dots"}
