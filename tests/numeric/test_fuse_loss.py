@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jax
@@ -11,9 +12,11 @@ import pytest
 
 import trxc
 from trxc.passes import Remarks, pipeline
+from trxc.plan.targets import TARGETS
 
 VOCAB, BATCH, SEQ, CLASSES = 5_000, 3, 7, 4_500
-BLOCKS = {"one": 2**24, "even": 20_000, "uneven": 9_000}
+CHOSEN = TARGETS["cpu"].loss_block
+BLOCKS = {"one": CHOSEN, "even": 20_000, "uneven": 9_000}
 """Logits a block: all 21 tokens; 7 blocks of 3; and 12 blocks of 2, the last of them filled up."""
 
 TIED = """\
@@ -80,7 +83,7 @@ def emitted(compiled: trxc.Program, *, double: bool = False, block: int | None =
     if double:
         source = source.replace("float32", "float64").replace("int32", "int64")
     if block is not None:
-        source = source.replace(f"block={2**24}", f"block={block}")
+        source = re.sub(r"\bblock=\d+", f"block={block}", source)
     namespace: dict[str, Any] = {"__name__": "program"}
     exec(compile(source, "program.py", "exec"), namespace)
     return namespace

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from trxc.dims import Dim, Facts, dim
-from trxc.ops import indexing, ordering, patterns, shape
+from trxc.ops import indexing, joining, ordering, patterns, shape
 from trxc.ops.definition import Attributes, Instance, OpDefinition, TypeFault
 from trxc.ops.pattern_text import PatternFault, parse_pattern
 from trxc.types import BOOL, FLOAT, INT, Axis, TensorType, axis
 
-TABLE: dict[str, OpDefinition] = {op.name: op for family in (shape, indexing, ordering, patterns) for op in family.OPS}
+FAMILIES = (joining, shape, indexing, ordering, patterns)
+TABLE: dict[str, OpDefinition] = {op.name: op for family in FAMILIES for op in family.OPS}
 
 EMBED = Axis(dim(384), "embed")
 X = TensorType(FLOAT, (axis("batch"), axis("seq"), EMBED))
