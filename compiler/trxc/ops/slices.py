@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..ir import Attribute, Op
 from ..ir.walk import stack_count
@@ -22,8 +22,13 @@ def name_problems(op: Op) -> Iterator[str]:
         yield f"there is not a name for each of {stack_count(op)} slices"
     elif len(set(texts)) < len(texts):
         yield "two slices have the same name"
-    elif any(isinstance(member, tuple) and len(set(map(_stem, member))) > 1 for member in members):
+    elif not all(numbered_alike(member) for member in members if isinstance(member, tuple)):
         yield "some slices are numbered, `blocks[0]`, and others are not, or have another name"
+
+
+def numbered_alike(names: Sequence[Attribute]) -> bool:
+    """Whether all names have numbers, `blocks[0]`, and are the same without them, or none has."""
+    return len(set(map(_stem, names))) <= 1
 
 
 def _stem(name: Attribute) -> str | None:

@@ -16,6 +16,7 @@ from ..ir import Function, Module, Op, Path
 from ..ir.parameters import READS, Trees
 from ..ir.walk import callee, placed_ops
 from ..ops import OPS
+from ..ops.slices import numbered_alike
 from .chains import Chain
 
 Names: TypeAlias = tuple[str, ...]
@@ -112,7 +113,8 @@ def family_of(chain: Chain, function: Function, reading: Reading) -> Family:
         arrays |= same[0].kind in READS and len(paths[0]) == len(prefix) + 1
     members, others = tuple(stored), tuple(names for names in drawn if names not in stored)
     every = [name for names in (*members, *others) for name in names]
-    if len(prefixes) > 1 or len(set(every)) < len(every):
+    alike = all(map(numbered_alike, (*members, *others)))
+    if len(prefixes) > 1 or len(set(every)) < len(every) or not alike:
         raise DifferentError("their weights are not named alike")
     if arrays and len(stored | drawn) == 1:  # the only member is stored at the path of the loop: as a tree, not a leaf
         raise DifferentError("what they read are single weights, not layers")

@@ -175,11 +175,11 @@ class Loop(Body):
 
     def _used_inside(self) -> list[Op]:
         """What leaves the loop and is used in it, not only by what leaves as well."""
-        return [
-            op
-            for op in self.once
-            if any(use.op is None or use.op not in self.once for value in op.results for use in self.uses[value])
-        ]
+        return [op for op in self.once if any(map(self._inside, op.results))]
+
+    def _inside(self, value: Value) -> bool:
+        """Whether what stays in the loop uses a value; nothing may, where no pass has looked for that before."""
+        return any(use.op is None or use.op not in self.once for use in self.uses.get(value, ()))
 
 
 def _but_for_draws(loop: Loop) -> list[Op]:
