@@ -239,7 +239,8 @@ def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, opt
         )  # fmt: skip
     except RefusedError as error:
         message = f"`{chosen.model}` cannot be generated from: {error.reason}"
-        raise CompileError([Diagnostic("TRX0601", message, error.span)]) from None
+        helps = (error.help,) if error.help else ()
+        raise CompileError([Diagnostic("TRX0601", message, error.span, helps=helps)]) from None
 
 
 def _generated(chosen: Elaborated) -> tuple[str, str]:

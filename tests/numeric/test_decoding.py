@@ -159,3 +159,10 @@ def test_what_looks_ahead_is_refused_where_it_does(name: str) -> None:
     assert error.ahead
     assert error.span is not None
     assert error.span.source.text[error.span.start : error.span.end].startswith(at)
+
+
+def test_places_hidden_by_a_number_are_told_how_to_be_left_out() -> None:
+    with pytest.raises(RefusedError) as raised:
+        derived(AHEAD["a mask that is not -inf"][0])
+    assert "-1e+09" in raised.value.reason
+    assert "-inf" in raised.value.help

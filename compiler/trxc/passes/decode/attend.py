@@ -32,10 +32,19 @@ def attend(scope: Scope, op: Op) -> None:
     if not all(isinstance(known, Timed) and known.axis == axis for known in (k, v)):
         raise RefusedError("attention whose keys or values are not the places of the sequence", op.span)
     if not op.attributes["causal"]:
-        raise RefusedError("attention looks at all places, also at later ones: it is not causal", op.span, ahead=True)
+        raise _not_causal(op)
     assert isinstance(k, Timed) and isinstance(v, Timed)
     kept = [scope.all_places(known.value, axis, op.span) for known in (k, v)]
     _emit(scope, op, [q.value, *kept], axis, "key")
+
+
+def _not_causal(op: Op) -> RefusedError:
+    """What is wrong with attention that sees later places; one that hides them by a number is told of it."""
+    fill = op.attributes["fill"]
+    if op.attributes["masked"] and fill != float("-inf"):
+        reason = f"attention gives hidden places a score of {fill:g}, which does not leave them out"
+        return RefusedError(reason, op.span, ahead=True, help="`where(mask, scores, -inf)` leaves them out")
+    return RefusedError("attention looks at all places, also at later ones: it is not causal", op.span, ahead=True)
 
 
 def _emit(scope: Scope, op: Op, operands: list[Value], axis: int, keys: Role | None) -> None:

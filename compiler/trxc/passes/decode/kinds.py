@@ -64,8 +64,9 @@ class RefusedError(Exception):
     """A function cannot go along a sequence in chunks; `span` is where.
 
     `ahead`: a place depends on later ones, or on how many there are. Otherwise it is only not known how to do it.
+    `help` is the mend, where there is one to tell.
     """
 
-    def __init__(self, reason: str, span: Span | None, *, ahead: bool = False) -> None:
+    def __init__(self, reason: str, span: Span | None, *, ahead: bool = False, help: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.span, self.ahead = reason, span, ahead
+        self.reason, self.span, self.ahead, self.help = reason, span, ahead, help
