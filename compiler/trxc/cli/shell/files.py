@@ -41,9 +41,18 @@ class UnreadableError(Exception):
 
 def read_program(argument: str) -> ProgramFile:
     """The program that an argument names, ``-`` for stdin. Raises :class:`UnreadableError`."""
-    path = None if argument == "-" else Path(argument)
-    name = STDIN if path is None else argument
-    data = _bytes(path, name)
+    return decode_program(argument, read_bytes(argument))
+
+
+def read_bytes(argument: str) -> bytes:
+    """What is in the file that an argument names, ``-`` for stdin. Raises :class:`UnreadableError`."""
+    path, name = _place(argument)
+    return _bytes(path, name)
+
+
+def decode_program(argument: str, data: bytes) -> ProgramFile:
+    """The program that an argument names, from what is in its file. Raises :class:`UnreadableError`."""
+    path, name = _place(argument)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,6 +75,10 @@ def read_text(argument: str) -> str:
         return read_program(argument).text
     except UnreadableError as error:
         raise CommandError(error.diagnostic.message, status=error.status, hints=error.diagnostic.helps) from None
+
+
+def _place(argument: str) -> tuple[Path | None, str]:
+    return (None, STDIN) if argument == "-" else (Path(argument), argument)
 
 
 def _bytes(path: Path | None, name: str) -> bytes:
