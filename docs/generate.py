@@ -35,9 +35,10 @@ KINDS = {
     "bytes": "a size, `\"8 GB\"`",
     "int": "int", "float": "number", "flag": "`true` or `false`", "text": "string", "tensor": "expression",
     "tensors": "record of expressions", "optimizer": "optimizer", "source": "source",
-    "pipeline": "tokenizer and transforms", "sampler": "sampler", "tokenizer": "tokenizer", "shares": "record",
+    "pipeline": "tokenizer and transforms", "sampler": "sampler", "search": "search", "tokenizer": "tokenizer",
+    "shares": "record",
     "types": "record of types", "fields": "record", "best": "`min(…)` or `max(…)`", "patterns": "list of strings",
-    "paths": "list of strings", "name": "name",
+    "texts": "list of strings", "paths": "list of strings", "name": "name",
 }  # fmt: skip
 
 

@@ -17,14 +17,14 @@ from . import version
 if TYPE_CHECKING:
     from .compilation import Program, compile
     from .diagnostics import Diagnostic
-    from .driver import CompileError, UsageError, check
+    from .driver import CompileError, UsageError, check, format
 
 _FROM = {"Diagnostic": "diagnostics", "CompileError": "driver", "Program": "compilation", "UsageError": "driver",
-         "check": "driver", "compile": "compilation"}  # fmt: skip
+         "check": "driver", "compile": "compilation", "format": "driver"}  # fmt: skip
 
 __version__ = version.VERSION
 
-__all__ = ["CompileError", "Diagnostic", "Program", "UsageError", "__version__", "check", "compile"]
+__all__ = ["CompileError", "Diagnostic", "Program", "UsageError", "__version__", "check", "compile", "format"]
 
 
 def __getattr__(name: str) -> Any:

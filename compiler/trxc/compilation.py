@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .diagnostics import Diagnostic, Diagnostics
-from .driver import CompileError, UsageError, choose, phase, read_source, setting_texts, stop_on_errors
+from .driver import CompileError, UsageError, choose, not_causal, phase, read_source, setting_texts, stop_on_errors
 from .elaborate.program import Checked, Elaborated, check_program
 from .elaborate.records import MeshSpec
 from .emit import EmitError, EmitRecipe, build_manifest, emit_program, manifest_bytes
@@ -26,7 +26,6 @@ from .passes.demotion import Demotions
 from .plan.targets import DEFAULT, TARGETS
 from .recipe import emit_recipe, recipe_json, recomputation
 from .source import Source
-from .syntax import ast
 from .version import VERSION
 
 
@@ -230,7 +229,7 @@ def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, opt
         step=step,
         patterns=patterns,
         optimizer=optimizer,
-        generate=_generated(chosen),
+        generate=chosen.generated,
     )
     try:
         run_passes(
@@ -238,18 +237,7 @@ def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, opt
             remarks=options.remarks,
         )  # fmt: skip
     except RefusedError as error:
-        message = f"`{chosen.model}` cannot be generated from: {error.reason}"
-        helps = (error.help,) if error.help else ()
-        raise CompileError([Diagnostic("TRX0601", message, error.span, helps=helps)]) from None
-
-
-def _generated(chosen: Elaborated) -> tuple[str, str]:
-    """The input and the output along whose places is generated, if that is asked for and possible."""
-    if chosen.generate is None or chosen.module.roles["apply"] not in chosen.roots[:1]:
-        return "", ""
-    names = [chosen.generate.values[name] for name in ("prompt", "from")]
-    prompt, output = (name.name if isinstance(name, ast.Ident) else "" for name in names)
-    return prompt, output
+        raise CompileError([not_causal(chosen, error)]) from None
 
 
 def _precision(chosen: Elaborated) -> str:

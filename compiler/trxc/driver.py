@@ -12,12 +12,15 @@ import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .diagnostics import Diagnostic, Diagnostics
 from .diagnostics.internal import InternalError
 from .elaborate.program import Checked, Elaborated, check_program
 from .source import Source, Span
+
+if TYPE_CHECKING:
+    from .passes.decode import RefusedError
 
 RECURSION_LIMIT = 20_000
 """Chains of up to 2,000 terms are legal, and their trees as deep."""
@@ -63,10 +66,53 @@ def check(
     diagnostics = Diagnostics()
     try:
         with phase("check", source):
-            check_program(source, path, setting_texts(set), diagnostics)
+            checked = check_program(source, path, setting_texts(set), diagnostics)
+            if not diagnostics.failed:
+                check_causality(checked, diagnostics)
     except CompileError as error:  # nested too deep
         return [*diagnostics, *error.diagnostics]
     return list(diagnostics)
+
+
+def format(text: str, *, filename: str = "<memory>") -> str:
+    """A program in the one layout; the same for every program that says the same, as `trxc fmt` writes it.
+
+    Args:
+        text: the program's text.
+        filename: what diagnostics call it.
+
+    Raises:
+        CompileError: it cannot be read.
+    """
+    from .formatter import format_source
+
+    diagnostics = Diagnostics()
+    formatted = format_source(Source(filename, text), diagnostics)
+    if formatted is None:
+        raise CompileError(list(diagnostics))
+    return formatted
+
+
+def check_causality(checked: Checked, diagnostics: Diagnostics) -> None:
+    """Whether the models that are generated from can be."""
+    asked: dict[tuple[str, str, str], Elaborated] = {}
+    for each in checked.elaborated.values():
+        if all(each.generated):
+            asked.setdefault((each.model, *each.generated), each)
+    if not asked:
+        return  # what finds it out need not be loaded
+    from .passes.causality import looks_ahead
+
+    for each in asked.values():
+        error = looks_ahead(each.module, *each.generated)
+        if error is not None and error.ahead:
+            diagnostics.add(not_causal(each, error))
+
+
+def not_causal(chosen: Elaborated, error: RefusedError) -> Diagnostic:
+    """What is wrong with a model that is generated from, and looks ahead."""
+    message = f"`{chosen.model}` cannot be generated from: {error.reason}"
+    return Diagnostic("TRX0601", message, error.span, helps=(error.help,) if error.help else ())
 
 
 def choose(checked: Checked, name: str | None) -> Elaborated:

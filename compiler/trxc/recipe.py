@@ -165,13 +165,15 @@ def _context(chosen: Elaborated, prompt: str) -> int | None:
 def _generate(record: RecordValues, chosen: Elaborated) -> dict[str, Any]:
     values, item = record.values, record.item
     assert item is not None
-    sample = values["sample"]
+    sample, search = values["sample"], values["search"]
     stages_: Any = _plain(sample) if sample is not None else []
     return {
         "name": item.name,
         "prompt": _plain(values["prompt"]),
         "from": _plain(values["from"]),
         "sample": stages_ if isinstance(stages_, list) else [stages_],
+        "search": _plain(search) if search is not None else None,
+        "stop": list(cast("tuple[str, ...]", values["stop"] or ())),
         "limit": values["limit"],
         "seed": values["seed"],
         "context": _context(chosen, str(_plain(values["prompt"]))),

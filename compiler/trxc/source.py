@@ -69,6 +69,10 @@ class Span:
         """The column that the span begins at, from 1."""
         return self.source.position(self.start)[1]
 
+    def within(self, other: Span) -> bool:
+        """Whether all of it stands in another span."""
+        return self.source is other.source and other.start <= self.start and self.end <= other.end
+
     def to(self, other: Span) -> Span:
         """The span from the beginning of this one to the end of ``other``."""
         return Span(self.source, self.start, max(self.end, other.end))

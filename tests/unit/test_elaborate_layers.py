@@ -137,10 +137,11 @@ def test_repeat_of_nothing_changes_nothing():
 # ------------------------------------------------------------------ statements
 
 
-def test_an_unchosen_branch_is_not_checked():
-    text = model("input x: float[batch, 4]\nif n > 2 { y = x } else { y = missing(x) }\noutput y", "(n: int = 3)")
+def test_of_an_unchosen_branch_only_the_names_are_checked():
+    text = model("input x: float[batch, 4]\nif n > 2 { y = x } else { y = x @ x }\noutput y", "(n: int = 3)")
     assert codes(text) == []
-    assert problem(text, M__n="1").code == "TRX0301"
+    assert codes(text.replace("x @ x", "missing(x)")) == ["TRX0301"]
+    assert problem(text, M__n="1").code == "TRX0204"
 
 
 @pytest.mark.parametrize(("context", "expected"), [("64", []), ("4", ["TRX0420"])])
@@ -257,7 +258,7 @@ def test_sizes_are_symbolic_arithmetic():
 
 
 def test_a_division_needs_a_require_where_a_layer_is_checked_by_itself():
-    layer = "layer L(heads: int) {\n input x: float[batch, embed]\n REQUIRE\n dim head = embed / heads\n output x\n}\n"
+    layer = "layer L(heads: int) {\n input x: float[batch, embed]\n REQUIRE\n dim _head = embed / heads\n output x\n}\n"
     found = problem(layer.replace("REQUIRE", ""))
     assert (found.code, found.helps) == ("TRX0210", ("`require embed % heads == 0` says so",))
     assert codes(layer.replace("REQUIRE", "require embed % heads == 0")) == []

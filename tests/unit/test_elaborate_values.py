@@ -30,8 +30,8 @@ TRUE = [
     "not (1 > 2)",
     "1 < 2 and 2 < 3",
     "1 > 2 or 2 < 3",
-    "true or missing_name",
-    "not (false and missing_name)",
+    "true or 1 / 0 == 1",
+    "not (false and 1 / 0 == 1)",
     "none == none",
     "none != 3",
     '"a" + "b" == "ab"',
@@ -46,7 +46,7 @@ TRUE = [
     "length(x.shape) == 3",
     "x.rank == 3",
     "x.shape[2] == 6",
-    "(if 1 < 2 { 10 } else { missing_name }) == 10",
+    "(if 1 < 2 { 10 } else { 1 / 0 }) == 10",
     "width == 6",
     "double(4) == 8",
     "scale == 0.5",
@@ -67,7 +67,7 @@ fn double(n: int) = 2 * n
 model M(n: int = 3) {{
   input x: float[batch, seq, 6]
   require {condition}
-  output x
+  output x * n
 }}
 """
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 from ..frozen import Frozen
 from ..source import Span
+from .allowed import is_allowed
 
 Severity = Literal["error", "warning"]
 
@@ -63,7 +64,9 @@ class Diagnostics:
     _seen: set[tuple[str, str, int, int]] = field(default_factory=set[tuple[str, str, int, int]])
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keeps ``diagnostic``, unless one with its code is already at its span."""
+        """Keeps ``diagnostic``, unless one with its code is already at its span, or the file allows it."""
+        if diagnostic.severity == "warning" and is_allowed(diagnostic.code, diagnostic.span):
+            return
         span = diagnostic.span
         place = (
             diagnostic.code,

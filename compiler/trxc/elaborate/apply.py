@@ -62,9 +62,16 @@ def apply(
     """The result of a layer on values; `named` are inputs by name."""
     if any(isinstance(value, Poison) for value in values):
         raise Silent
-    match as_layer(layer, span):
-        case LayerInstance() | LayerRef() as item:
-            instance = instantiate_bare(item, body, span) if isinstance(item, LayerRef) else item
+    layer = instantiate_bare(layer, body, span) if isinstance(layer, LayerRef) else as_layer(layer, span)
+    result = _apply(layer, values, body, span, named)
+    if body.session.observer is not None:
+        body.session.observer.applied(layer, span, values, result, body)
+    return result
+
+
+def _apply(layer: CValue, values: list[CValue], body: Body, span: Span, named: dict[str, CValue] | None) -> CValue:
+    match layer:
+        case LayerInstance() as instance:
             return apply_instance(instance, values, named or {}, body, span)
         case Repeated() | Recurrent() | Conditional() as combined:
             return _apply_combined(combined, values, body, span)
@@ -246,6 +253,8 @@ def _match_tensor_arguments(item: ast.Layer, inner: Body, span: Span) -> None:
 
 def run_layer(item: ast.Layer, inner: Body, values: list[CValue], named: dict[str, CValue], span: Span) -> CValue:
     """A layer's text on values: its statements, or the layer that it is defined as."""
+    if inner.session.observer is not None:
+        inner.session.observer.entered(item, inner)
     if item.value is not None:
         return apply(evaluation.evaluate(item.value, inner), values, inner, span, named)
     assert item.body is not None
@@ -332,6 +341,8 @@ def _fn_body(fn: ast.Fn, inner: Body, span: Span, places: dict[str, Span]) -> CV
         tensor = operators.as_tensor(value, inner, place)
         inner.variables[parameter.name.name] = tensor
         typing.match(parameter.type, tensor, inner, place, entering=True)
+    if inner.session.observer is not None:
+        inner.session.observer.entered(fn, inner)
     result = evaluation.evaluate(fn.body, inner)
     if fn.result is not None and typing.is_tensor_type(fn.result):
         result = operators.as_tensor(result, inner, fn.body.span)

@@ -22,6 +22,7 @@ from ..source import Span
 from ..syntax import ast
 from ..types import Axis, TensorType
 from .faults import Fault, NeedsKnown, Silent
+from .observe import Observer
 from .values import CValue, LayerInstance
 
 MAX_DEPTH = 64
@@ -119,6 +120,7 @@ class Session:
     """Whether a layer is checked by itself, every size a symbol."""
     stand_ins: dict[str, int] = field(default_factory=dict[str, int])
     """Sizes of inputs that a layer checked by itself must know: what they are taken to be."""
+    observer: Observer | None = None
 
     def fresh(self, stem: str) -> str:
         """A function name that is not in use: `block`, `block_2`; in training, `block_train`."""
@@ -146,7 +148,8 @@ class Session:
             return diagnostic
         what = "required here" if diagnostic.code == "TRX0420" else "found here"
         inside = Label(diagnostic.span, diagnostic.label or what)
-        return replace(diagnostic, span=place, label="", labels=(inside, *diagnostic.labels), edits=())
+        others = (label for label in diagnostic.labels if not label.span.within(place))
+        return replace(diagnostic, span=place, label="", labels=(inside, *others), edits=())
 
     def home(self, span: Span) -> Span:
         """The place itself or, for one in the library, the user's call that led there."""

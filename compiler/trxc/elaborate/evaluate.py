@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
+from ..dims import dim
 from ..ir import Value
 from ..ops import OPS
 from ..resolve import ItemRef, nearest
@@ -56,6 +57,8 @@ def evaluate(expression: ast.Expr, body: Body) -> CValue:
         raise Silent
     if isinstance(value, Sequence) and value.weight > MAX_WEIGHT:
         raise Fault("TRX0402", f"a list with more than {MAX_WEIGHT:,} items in it", expression.span)
+    if body.session.observer is not None:
+        body.session.observer.evaluated(expression.span, value, body)
     return value
 
 
@@ -65,7 +68,7 @@ def evaluate_tensor(expression: ast.Expr, body: Body) -> Value:
 
 
 def _number(node: ast.Number, body: Body) -> CValue:
-    return whole(node.value) if isinstance(node.value, int) else node.value
+    return Size(dim(node.value), None, node.span) if isinstance(node.value, int) else node.value
 
 
 def _literal(node: ast.String | ast.Bool, body: Body) -> CValue:
@@ -305,6 +308,8 @@ def _pipe(node: ast.Pipe, body: Body) -> CValue:
         value = apply.apply(evaluate(link.function, body), [value], body, link.function.span)
         if isinstance(value, Poison):
             raise Silent
+        if body.session.observer is not None:
+            body.session.observer.evaluated(link.span, value, body)
     return value
 
 

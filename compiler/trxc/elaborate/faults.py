@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ..diagnostics import Diagnostic, Edit, Label
+from ..resolve import respelt
 from ..source import Span
 
 
@@ -31,9 +33,15 @@ class Fault(Exception):  # noqa: N818 - what users are told of is a fault of the
         super().__init__(message)
         self.placed = False
         places = tuple(Label(place, text) for place, text in labels)
+        mends = tuple(edits) or respelt(span, helps)
         self.diagnostic = Diagnostic(
-            code, message, span, label=label, labels=places, helps=tuple(helps), notes=tuple(notes), edits=tuple(edits)
+            code, message, span, label=label, labels=places, helps=tuple(helps), notes=tuple(notes), edits=mends
         )
+
+    def add_label(self, span: Span, text: str) -> None:
+        """Adds a second place that takes part."""
+        labels = (*self.diagnostic.labels, Label(span, text))
+        self.diagnostic = replace(self.diagnostic, labels=labels)
 
 
 def as_float(number: int, span: Span) -> float:

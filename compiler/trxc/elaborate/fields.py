@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 FieldKind: TypeAlias = Literal[
     "int", "float", "flag", "word", "text", "record", "tensor", "tensors", "optimizer", "source", "pipeline", "sampler",
-    "tokenizer", "bytes", "shares", "types", "fields", "best", "patterns", "paths", "name",
+    "search", "tokenizer", "bytes", "shares", "types", "fields", "best", "patterns", "texts", "paths", "name",
 ]  # fmt: skip
 
 
@@ -82,6 +82,8 @@ RECORDS: dict[str, tuple[FieldSpec, ...]] = {
         FieldSpec("prompt", "name", "the input that holds the sequence so far", required=True),
         FieldSpec("from", "name", "the output with a score for each next token", required=True),
         FieldSpec("sample", "sampler", "how a token is chosen by its scores"),
+        FieldSpec("search", "search", "how the best of many continuations is looked for, instead of `sample`"),
+        FieldSpec("stop", "texts", "texts before which what is generated ends"),
         FieldSpec("limit", "int", "the most tokens that are generated", default=200),
         FieldSpec("tokenizer", "tokenizer", "what makes tokens of a prompt; the data's own without it"),
         FieldSpec("seed", "int", "what sampling is derived from", default=0, least=0),

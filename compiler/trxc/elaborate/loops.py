@@ -236,7 +236,7 @@ def apply_recurrent(recurrent: Recurrent, values: list[CValue], body: Body, span
     op = Op(
         "recur", [*sequences, *initial],
         {"path": (), "axis": axis, "reverse": recurrent.reverse, "sequences": len(sequences), "carries": names},
-        [Value(t) for t in [*stacked, *(c.type for c in context.carries)]], [region], span,
+        [Value(t) for t in [*stacked, *(c.type for c in context.carries)]], [region], recurrent.span,
     )  # fmt: skip
     frame.regions[-1].ops.append(op)
     return op.results[0] if not isinstance(result, Sequence) else Sequence(tuple(op.results[: len(outputs)]))

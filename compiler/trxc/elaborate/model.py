@@ -31,6 +31,7 @@ class Root:
     body: Body
     record: FunctionRecord
     symbols: dict[str, Axis | tuple[Axis, ...]]
+    item: ast.Layer
 
 
 def elaborate_model(session: Session, ref: ItemRef) -> Root | None:
@@ -56,6 +57,7 @@ def check_layer(session: Session, ref: ItemRef) -> None:
         trial = Session(
             session.library, type(session.diagnostics)(), training=session.training, symbolic=True,
             consts=session.consts, circles=session.circles, stand_ins=dict.fromkeys(pins, STAND_IN),
+            observer=session.observer,
         )  # fmt: skip
         try:
             with trial.within(f"{ref.name}, checked by itself", item.name.span):
@@ -118,7 +120,7 @@ def _root(session: Session, ref: ItemRef, item: ast.Layer, pins: dict[str, CValu
         raise Fault("TRX0415", message, carried.span, helps=[help_])
     function.output_names = [name for name, _ in body.outputs]
     record = FunctionRecord(function, frame.labels, frame.carries, single=not isinstance(result, Sequence))
-    return Root(function, body, record, dict(body.dims))
+    return Root(function, body, record, dict(body.dims), item)
 
 
 def _inputs(item: ast.Layer, body: Body, function: Function) -> dict[str, CValue]:
@@ -166,7 +168,7 @@ def _bind_parameters(item: ast.Layer, body: Body, ref: ItemRef, pins: dict[str, 
             value = typing.check_argument(parameter, value, ref.name, parameter.default.span)
         else:
             value = _unset(parameter, body)
-        body.variables[name] = Size(value.size, name) if isinstance(value, Size) else value
+        body.variables[name] = Size(value.size, name, value.origin) if isinstance(value, Size) else value
 
 
 def _unset(parameter: ast.Parameter, body: Body) -> CValue:

@@ -84,7 +84,7 @@ def _assign_slots(
             name = argument.name.name
             if name not in names:
                 if takes_letters:
-                    letters[name] = argument
+                    _add_letter(letters, name, argument)
                     continue
                 near = nearest(name, names)
                 raise Fault("TRX0409", f"`{op.name}` has no argument `{name}`", argument.name.span, helps=near)
@@ -94,6 +94,13 @@ def _assign_slots(
     if variadic is not None and extra:
         given[variadic.name] = _gathered(extra)
     return given, letters
+
+
+def _add_letter(letters: dict[str, ast.Argument], name: str, argument: ast.Argument) -> None:
+    if name in letters:
+        labels = [(letters[name].span, "first here")]
+        raise Fault("TRX0411", f"letter `{name}` is given twice", argument.span, labels=labels)
+    letters[name] = argument
 
 
 def _gathered(extra: list[ast.Argument]) -> ast.Argument:

@@ -68,18 +68,33 @@ def apply_op(
     try:
         return body.frame.apply(kind, list(values), attributes, span)
     except TypeFault as fault:
-        raise from_type_fault(fault, span, spans) from None
+        raise from_type_fault(fault, span, spans, _declarations(values, body)) from None
     except DimError as error:
         raise Fault("TRX0212", str(error), span) from None
 
 
-def from_type_fault(fault: TypeFault, span: Span, spans: Sequence[Span]) -> Fault:
+def _declarations(values: Sequence[Value], body: Body) -> list[tuple[Span, str]]:
+    """Where weights among the operands are declared: their dims are as likely to be wrong as what they meet."""
+    found: dict[Span, str] = {}
+    for op in (op for region in body.frame.regions for op in region.ops):
+        if op.kind not in ("parameter", "state") or op.span is None or op.results[0] not in values:
+            continue
+        if not body.session.library.is_standard(op.span.source):
+            found[op.span] = f"`{op.results[0].name}` is {op.results[0].type.show()}"
+    return list(found.items())
+
+
+def from_type_fault(
+    fault: TypeFault, span: Span, spans: Sequence[Span], declarations: Sequence[tuple[Span, str]] = ()
+) -> Fault:
     """A fault with places from one that speaks of operands by number."""
 
     def place(index: int | None) -> Span:
         return spans[index] if index is not None and index < len(spans) else span
 
     labels = [(place(index), text) for index, text in fault.labels if place(index) != place(fault.operand)]
+    if fault.code in ("TRX0204", "TRX0205"):
+        labels += declarations
     return Fault(fault.code, fault.message, place(fault.operand), label=fault.label, labels=labels, helps=fault.helps)
 
 
@@ -94,7 +109,7 @@ def unary(operator: str, value: CValue, body: Body, span: Span) -> CValue:
     if operator == "+":
         return value
     if isinstance(value, Size):
-        return Size(-value.size)
+        return Size(-value.size, None, span)
     if isinstance(value, float):
         return -value
     return apply_op("negate", [value], {}, body, span, [span])[0]

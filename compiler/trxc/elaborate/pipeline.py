@@ -75,8 +75,7 @@ def data_fields(session: Session, record: RecordValues) -> DataFields | None:
         return None
     source = record.values.get("source")
     if not isinstance(source, Declared | Chain):
-        result.open = True
-        return result
+        return None  # which has been said
     failed = False
     for at, part in enumerate([*_parts(source), *stages(record)]):
         if part.kind == "source" and not part.yields:

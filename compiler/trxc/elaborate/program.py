@@ -7,27 +7,42 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..diagnostics import Diagnostics
-from ..resolve import ItemRef, Library, nearest
+from ..resolve import ItemRef, Library, Unit, nearest
 from ..source import Source
 from ..syntax import ast
 from .body import Session
 from .evaluate import item_value
 from .faults import Fault, Silent
+from .mentions import read_items
 from .model import check_layer
+from .named_twice import check_named_twice
+from .observe import Observer
 from .pipeline import data_fields
 from .records import read_mesh, read_record, record_body
 from .settings import read_settings
 from .subject import Checked, Elaborated, Subject, find_subject
 from .train import Recipe, check_evaluation
+from .unreached import check_unreached
+from .unused import warn_unused
 
 Models: TypeAlias = dict[str, Subject]
 
 
 def check_program(source: Source, path: Path | None, settings: dict[str, str], diagnostics: Diagnostics) -> Checked:
-    """Checks everything in a file. Syntax errors end it early: what stands beside them is not known for certain."""
+    """Checks everything in a file."""
     library = Library(diagnostics, path.resolve().parent if path else None)
     unit = library.program(source, path.resolve() if path else None)
-    checked = Checked(diagnostics, unit, library, {}, Session(library, diagnostics))
+    return check_unit(unit, library, settings)
+
+
+def check_unit(unit: Unit, library: Library, settings: dict[str, str], observer: Observer | None = None) -> Checked:
+    """Checks everything in a file that has been read.
+
+    Syntax errors end it early: what stands beside them is not known for certain.
+    """
+    diagnostics = library.diagnostics
+    check_named_twice(unit, diagnostics)
+    checked = Checked(diagnostics, unit, library, {}, Session(library, diagnostics, observer=observer))
     if diagnostics.failed:
         return checked
     checked.overrides = read_settings(settings, unit, diagnostics)
@@ -40,6 +55,10 @@ def check_program(source: Source, path: Path | None, settings: dict[str, str], d
             check_layer(checked.session(), ref)
         elif ref.kind in _CHECKS:
             _CHECKS[ref.kind](checked, ref, models)
+    read = [] if diagnostics.failed else read_items(unit)
+    check_unreached(unit, read, library)
+    if not diagnostics.failed:
+        warn_unused(read, diagnostics)
     return checked
 
 
@@ -93,6 +112,11 @@ def _const(checked: Checked, ref: ItemRef, models: Models) -> None:
 def _generate(checked: Checked, ref: ItemRef, models: Models) -> None:
     session = checked.session()
     record = read_record(session, ref)
+    if "sample" in record.spans and "search" in record.spans:
+        labels = [(record.spans["sample"], "first here")]
+        helps = ["a token is drawn by `sample`, or the best of many continuations is looked for by `search`"]
+        message = "both `sample` and `search` are given"
+        session.report(Fault("TRX0502", message, record.spans["search"], labels=labels, helps=helps))
     model = find_subject(checked, ref, models)
     roots = model.roots() if model else None
     if roots is None:
@@ -111,4 +135,4 @@ _CHECKS: dict[str, Callable[[Checked, ItemRef, Models], None]] = {
     "generate": _generate, "const": _const,
 }  # fmt: skip
 
-__all__ = ["Checked", "Elaborated", "check_program"]
+__all__ = ["Checked", "Elaborated", "check_program", "check_unit"]

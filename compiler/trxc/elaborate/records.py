@@ -17,7 +17,8 @@ from .body import Body, Frame, Namer, Session
 from .declared import complete, is_declared, kind_of
 from .faults import Fault, Silent, as_float
 from .fields import RECORDS, FieldSpec
-from .values import Chain, CValue, Sequence, Size, TypeValue, describe
+from .texts import read_patterns, read_texts
+from .values import Chain, CValue, Size, TypeValue, describe
 
 MODULES = {"data": ("data",), "train": ("optim",), "generate": ("sample", "data")}
 
@@ -200,21 +201,35 @@ def _nested(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
 
 
 def _expressions(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
-    return {name.name: value for name, _, value in flattened(node.fields, body.session) if value is not None}
+    return dict(_named(node, body))
+
+
+def _named(node: ast.SubRecord, body: Body) -> Iterator[tuple[str, ast.Expr]]:
+    """The values of a record whose fields the user names.
+
+    Raises:
+        Fault: one is given twice.
+    """
+    first: dict[str, Span] = {}
+    for name, _, value in flattened(node.fields, body.session):
+        if name.name in first:
+            labels = [(first[name.name], "first here")]
+            raise Fault("TRX0502", f"field `{name.name}` is given twice", name.span, labels=labels)
+        first[name.name] = name.span
+        if value is not None:
+            yield name.name, value
 
 
 def _shares(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
     shares: dict[str, object] = {}
-    for name, _, value in flattened(node.fields, body.session):
-        if value is None:
-            continue
+    for name, value in _named(node, body):
         found = evaluation.evaluate(value, body)
         if isinstance(found, Size) and found.known is not None:
-            shares[name.name] = found.known
+            shares[name] = found.known
         elif isinstance(found, float) and 0 < found <= 1:
-            shares[name.name] = found
+            shares[name] = found
         elif is_declared(found):
-            shares[name.name] = complete(found, body, value.span)
+            shares[name] = complete(found, body, value.span)
         else:
             raise Fault("TRX0505", "a split is a share (0.9), a number of examples (1_000) or a source", value.span)
     total = sum(v for v in shares.values() if isinstance(v, float))
@@ -225,14 +240,12 @@ def _shares(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
 
 def _types(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
     types: dict[str, TypeValue] = {}
-    for name, _, value in flattened(node.fields, body.session):
-        if value is None:
-            continue
+    for name, value in _named(node, body):
         found = evaluation.evaluate(value, body)
         if isinstance(found, TypeValue):
-            types[name.name] = found
+            types[name] = found
         elif isinstance(found, DType):
-            types[name.name] = TypeValue(found, ())
+            types[name] = TypeValue(found, ())
         else:
             raise Fault("TRX0505", f"a field's type is like `float[28, 28]`, and this is {describe(found)}", value.span)
     return types
@@ -324,22 +337,12 @@ def _best(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
     raise Fault("TRX0505", "`best` is `min(metric)` or `max(metric)`", value.span)
 
 
-def _patterns(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
-    if isinstance(value, ast.Name | ast.Attribute):
-        help_ = f'`{spec.name} = ["{value.span.text}*"]`'
-        raise Fault("TRX0505", f"`{spec.name}` is a list of strings", value.span, helps=[help_])
-    found = evaluation.evaluate(value, body)
-    items = found.items if isinstance(found, Sequence) else (found,)
-    if not all(isinstance(item, str) for item in items):
-        raise Fault("TRX0505", f"`{spec.name}` is a list of strings", value.span)
-    return tuple(item for item in items if isinstance(item, str))
-
-
 READERS: dict[str, Callable[[FieldSpec, ast.Expr, Body], object]] = {
     "int": _int, "float": _float, "bytes": read_bytes, "flag": _flag, "word": _word, "name": _name, "record": _record,
     "tensor": _expression, "optimizer": _declared("optimizer"), "source": _declared("source"),
     "pipeline": _declared("transform", "tokenizer"), "sampler": _declared("sampler"),
-    "tokenizer": _declared("tokenizer"), "best": _best, "patterns": _patterns,
+    "search": _declared("search"), "texts": read_texts,
+    "tokenizer": _declared("tokenizer"), "best": _best, "patterns": read_patterns,
 }  # fmt: skip
 
 

@@ -85,6 +85,8 @@ def run_statements(statements: tuple[ast.Statement, ...], body: Body, given: dic
                 failed |= run_statements(branch, body, given)
             else:
                 cast("Callable[[Any, Body], None]", _STATEMENTS[type(statement)])(statement, body)
+            if body.session.observer is not None:
+                body.session.observer.declared(statement, body)
         except Fault as fault:
             body.session.report(fault)
             failed = True
@@ -94,6 +96,8 @@ def run_statements(statements: tuple[ast.Statement, ...], body: Body, given: dic
         except Silent:
             failed = True
             _poison(statement, body)
+            if isinstance(statement, ast.Require):
+                break
     return failed
 
 
@@ -267,8 +271,8 @@ def _require_one(node: ast.Require, condition: ast.Expr, body: Body) -> None:
     if value is True:
         return
     if value is False:
-        facts = _facts(condition, body)
-        raise Fault("TRX0420", f"this does not hold: {text}", condition.span, notes=facts)
+        facts, labels = _facts(condition, body)
+        raise Fault("TRX0420", f"this does not hold: {text}", condition.span, labels=labels, notes=facts)
     if not isinstance(value, Condition):
         raise Fault("TRX0406", f"`require` takes a condition on sizes, and this is {describe(value)}", condition.span)
     assume(value, body)
@@ -294,9 +298,10 @@ def assume(condition: Condition, body: Body) -> None:
             facts.assume_nonnegative(left - right)
 
 
-def _facts(condition: ast.Expr, body: Body) -> list[str]:
-    """What the names in a condition are: `embed` is 10, `heads` is 3."""
+def _facts(condition: ast.Expr, body: Body) -> tuple[list[str], list[tuple[Span, str]]]:
+    """What the names in a condition are: `embed` is 10, `heads` is 3; and where in the program those are written."""
     found: list[str] = []
+    written: dict[Span, str] = {}
 
     def visit(node: ast.Expr) -> None:
         if isinstance(node, ast.Name):
@@ -306,6 +311,8 @@ def _facts(condition: ast.Expr, body: Body) -> list[str]:
                 return
             if isinstance(value, Size | float | bool):
                 found.append(f"`{node.name}` is {value}")
+            if isinstance(value, Size) and value.origin and not body.session.library.is_standard(value.origin.source):
+                written.setdefault(value.origin, f"`{node.name}` is {value}")
         elif isinstance(node, ast.Binary):
             visit(node.left)
             visit(node.right)
@@ -313,7 +320,7 @@ def _facts(condition: ast.Expr, body: Body) -> list[str]:
             visit(node.operand)
 
     visit(condition)
-    return [", ".join(dict.fromkeys(found))] if found else []
+    return ([", ".join(dict.fromkeys(found))] if found else []), list(written.items())
 
 
 _STATEMENTS: dict[type, object] = {

@@ -38,6 +38,15 @@ class Elaborated:
     total_steps: int | None = None
     metrics: tuple[str, ...] = ()
 
+    @property
+    def generated(self) -> tuple[str, str]:
+        """The input and the output along whose places is generated; "" where that is not asked for, or not of these."""
+        if self.generate is None or self.module.roles["apply"] not in self.roots[:1]:
+            return "", ""
+        names = [self.generate.values[name] for name in ("prompt", "from")]
+        prompt, output = (name.name if isinstance(name, ast.Ident) else "" for name in names)
+        return prompt, output
+
 
 NO_SIZES: Mapping[str, int] = MappingProxyType({})
 
@@ -61,6 +70,7 @@ class Checked:
         return Session(
             self.library, self.diagnostics, overrides=self.overrides, training=training,
             consts=self.shared.consts, circles=self.shared.circles, stand_ins=dict(sizes),
+            observer=self.shared.observer,
         )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ from ..syntax import ast
 from ..types import Axis
 from .body import Requirement, Session
 from .faults import Fault
+from .mentions import walk
+from .model import Root
 from .pipeline import DataFields, data_fields
 from .records import Best, MeshSpec, RecordValues, read_mesh, read_record, record_body
 from .subject import Checked, Elaborated, Roots, Subject, collect, find_subject
@@ -104,6 +106,7 @@ class Recipe:
         roles |= {"measure": measure.name, "summarize": summarize.name}
         module = Module(self.ref.name, {f.name: f for f in functions}, roles)
         collect(module, serve, learn)
+        _warn_of_hidden(self.session, apply, batch)
         metrics = tuple(n for n in summarize.output_names if n != "loss")
         return Elaborated(
             self.ref.name, model.ref.name, module, (apply.function.name, learned.function.name), serve.requirements,
@@ -120,6 +123,8 @@ class Recipe:
 
     def _check_best(self, train: RecordValues, result: Elaborated) -> None:
         """The metric that chooses a checkpoint must be there."""
+        if train.values.get("metrics") is None and "metrics" in train.spans:
+            return  # they are wrong, and it may be one of them
         best = (train.nested("evaluate") or {}).get("best")
         known = ["loss", *result.metrics]
         if isinstance(best, Best) and best.metric not in known:
@@ -147,6 +152,18 @@ class Recipe:
                     quiet = Session(self.checked.library, Diagnostics(), overrides=self.checked.overrides)
                     return read_record(quiet, ref)
         return None
+
+
+def _warn_of_hidden(session: Session, root: Root, batch: Batch) -> None:
+    """Warns of fields of the data that losses cannot speak of: an output of the model has their name."""
+    declared = {node.name.name: node.name.span for node in walk(root.item)
+                if isinstance(node, ast.Output) and node.name is not None}  # fmt: skip
+    taken = {value.name for value in root.function.inputs}
+    for name in root.function.output_names:
+        if name in batch.data.fields and name not in taken and name in declared:
+            message = f"output `{name}` hides the field `{name}` of the data: a loss or metric means the output by it"
+            help_ = f"call the output otherwise, or the field: `… >> rename({name}, to = other)`"
+            session.warn("TRX0517", message, declared[name], helps=(help_,))
 
 
 def check_evaluation(checked: Checked, ref: ItemRef, models: Mapping[str, Subject]) -> None:
@@ -200,6 +217,7 @@ def _check_mesh(session: Session, mesh: MeshSpec, result: Elaborated, train: Rec
         if name not in names:
             fault = Fault("TRX0513", f"no dim of the program is called `{name}`", span, helps=nearest(name, names))
             session.report(fault)
+    _warn_of_sizes(session, mesh, values)
     batch, parts = train.integer("batch"), train.integer("accumulate")
     if batch is not None and parts is not None and result.batch is not None:
         values.append((Axis(dim(batch // parts), result.batch.leading.name),))
@@ -210,6 +228,21 @@ def _check_mesh(session: Session, mesh: MeshSpec, result: Elaborated, train: Rec
         help_ = f"a size of {up} would be split; the rule is left out, and every device has `{problem.dim}` whole"
         session.warn("TRX0514", message, mesh.rule_spans[problem.dim], helps=(help_,))
         mesh.rules.pop(problem.dim, None)
+
+
+def _warn_of_sizes(session: Session, mesh: MeshSpec, values: list[tuple[Axis, ...]]) -> None:
+    """Warns of a rule whose dim is several sizes in the program: it places all of them."""
+    sizes: dict[str, set[str]] = {}
+    for axes in values:
+        for axis in axes:
+            if axis.public_name in mesh.rule_spans and axis.size.value is not None:
+                sizes.setdefault(axis.public_name or "", set()).add(str(axis.size))
+    for name, found in sizes.items():
+        if len(found) > 1:
+            listed = " and ".join(sorted(found, key=int))
+            message = f"dim `{name}` is {listed} in different places, and this places all of them"
+            help_ = "give one of them a name of its own: `dim name = …`, or another parameter's name"
+            session.warn("TRX0214", message, mesh.rule_spans[name], helps=(help_,))
 
 
 def _check_requirements(session: Session, name: str, requirements: list[Requirement], batch: Batch | None) -> None:

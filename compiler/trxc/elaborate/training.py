@@ -18,6 +18,7 @@ from .faults import Fault, Silent
 from .functions import call_function
 from .model import Root
 from .pipeline import DataDim, DataField, DataFields
+from .statements import input_signatures
 from .values import CValue
 
 SPREADS = frozenset(name for name, op in OPS.items() if op.elementwise)
@@ -45,11 +46,14 @@ class Batch:
 def bind_batch(session: Session, root: Root, data: DataFields, span: Span) -> Batch | None:
     """Checks that the data have what the model takes, and finds which sizes of it they fix; None where they do not."""
     batch, failed = Batch(data), False
+    declared = {signature.name.name: signature.span for signature in input_signatures(root.item)}
     for value in root.function.inputs:
         assert value.name is not None
         try:
             _bind_input(value, batch, span)
         except Fault as fault:
+            if fault.diagnostic.code == "TRX0508" and value.name in declared:
+                fault.add_label(declared[value.name], f"the model takes {value.type.show()}")
             session.report(fault)
             failed = True
     return None if failed else batch

@@ -18,9 +18,9 @@ DimValue = Axis | tuple[Axis, ...]
 COMPILE_TIME = {
     "int": "an int", "float": "a float", "bool": "a bool", "string": "a string", "layer": "a layer", "list": "a list",
     "dtype": "a dtype", "initializer": "an initializer", "schedule": "a schedule", "optimizer": "an optimizer",
-    "tokenizer": "a tokenizer", "sampler": "a sampler", "source": "a source", "transform": "a transform",
-    "axis": "a dim's name", "axes": "dims' names", "field": "a field's name", "number": "a number", "any": "a value",
-    "tuple": "a tuple",
+    "tokenizer": "a tokenizer", "sampler": "a sampler", "search": "a search", "source": "a source",
+    "transform": "a transform", "axis": "a dim's name", "axes": "dims' names", "field": "a field's name",
+    "number": "a number", "any": "a value", "tuple": "a tuple",
 }  # fmt: skip
 
 
@@ -85,8 +85,27 @@ def evaluate_size(expression: ast.Expr, body: Body) -> Size:
     if not value.size.integral and not body.session.facts.is_whole(value.size):
         raise Fault("TRX0210", f"`{value}` is not known to be a whole number", expression.span)
     if value.known is not None and value.known < 0:
-        raise Fault("TRX0202", f"a size cannot be negative, and this is {value}", expression.span)
+        raise _negative(value, expression, body)
     return value
+
+
+def _negative(value: Size, expression: ast.Expr, body: Body) -> Fault:
+    """A size below 0, said where the number is written: wherever it is used as a size, it is one mistake."""
+    origin = value.origin or _negative_origin(expression, body)
+    span = expression.span
+    if origin is None or body.session.library.is_standard(origin.source):
+        return Fault("TRX0202", f"a size cannot be negative, and this is {value}", span)
+    labels = [(span, f"is a size, {value}")] if span != origin else []
+    return Fault("TRX0202", f"a size cannot be negative, and this is {origin.text}", origin, labels=labels)
+
+
+def _negative_origin(expression: ast.Expr, body: Body) -> Span | None:
+    """Where the first number below 0 that an expression names is written."""
+    if isinstance(expression, ast.Binary):
+        return _negative_origin(expression.left, body) or _negative_origin(expression.right, body)
+    value = body.variables.get(expression.name) if isinstance(expression, ast.Name) else None
+    below = isinstance(value, Size) and value.known is not None and value.known < 0
+    return value.origin if isinstance(value, Size) and below else None
 
 
 # ------------------------------------------------------------------ matching

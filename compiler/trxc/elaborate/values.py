@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 
 class Size(Frozen):
-    """An integer, possibly symbolic; `name` is the dim's name that it goes by, if any."""
+    """An integer, possibly symbolic; `name` is the dim's name that it goes by, if any.
+
+    `origin` is where it is written, if it is one number somewhere: what does not fit can be said there.
+    """
 
     size: Dim
     name: str | None = field(default=None, compare=False)
+    origin: Span | None = field(default=None, compare=False, repr=False)
 
     @property
     def known(self) -> int | None:

@@ -67,6 +67,8 @@ def set_next(node: ast.Next, body: Body) -> None:
         if body.variables.get(name) is POISON:
             raise Silent
         near = nearest(name, [*body.states, *body.carried])
+        for known in (*body.states, *body.carried):  # one of them is meant, and is not set: that is not said again
+            body.variables.setdefault(f"%next {known}", POISON)
         raise Fault("TRX0301", f"no carry or state is called `{name}`", node.name.span, helps=near)
     value = operators.as_tensor(evaluation.evaluate(node.value, body), body, node.value.span)
     wanted = body.states[name][1] if name in body.states else body.carried[name].type

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from ..diagnostics import Diagnostic
+from ..diagnostics.allowed import is_allowed
 from ..ir import Module
 from ..source import Span
 
@@ -49,8 +50,9 @@ class Remarks:
         self.found.setdefault(Remark("missed", source, message, span))
 
     def warn(self, warning: Diagnostic) -> None:
-        """A pass sees that the program will not do what its recipe says."""
-        self.warnings.append(warning)
+        """A pass sees that the program will not do what its recipe says; the file may allow it."""
+        if not is_allowed(warning.code, warning.span):
+            self.warnings.append(warning)
 
     def __iter__(self):
         return iter(self.found)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..diagnostics import Diagnostic, Diagnostics, Label
+from ..diagnostics import Diagnostic, Diagnostics, Edit, Label
 from ..frozen import Frozen
 from ..resources import stdlib_folder
 from ..source import Source, Span
@@ -78,15 +78,30 @@ class Unit:
         return {**self.chunks, **self.items}.keys()
 
 
-class Library:
-    """Loads units and answers what a name means in one."""
+@dataclass
+class Standard:
+    """The standard library as far as it has been read. It is the same for all programs, which may share one."""
 
-    def __init__(self, diagnostics: Diagnostics, root: Path | None = None) -> None:
+    units: dict[str, Unit] = field(default_factory=dict[str, "Unit"])
+    prelude: dict[str, str] | None = None
+
+
+class Library:
+    """Loads units and answers what a name means in one.
+
+    `standard` is what other programs have read of the standard library; `read` gives the text of a file, which an
+    editor has in a newer state than the disk.
+    """
+
+    def __init__(
+        self, diagnostics: Diagnostics, root: Path | None = None, *, standard: Standard | None = None,
+        read: Callable[[Path], str] | None = None,
+    ) -> None:  # fmt: skip
         self.diagnostics, self.root = diagnostics, root
-        self._standard: dict[str, Unit] = {}
+        self._shared = standard or Standard()
+        self._read = read or read_file
         self._files: dict[Path, Unit] = {}
         self._loading: list[Path] = []
-        self._prelude: dict[str, str] | None = None
 
     # ------------------------------------------------------------ loading
 
@@ -155,7 +170,7 @@ class Library:
                 self._error("TRX0305", f"a program uses more than {MAX_FILES} files", use.span)
                 return None
             try:
-                text = _read(path)
+                text = self._read(path)
             except (OSError, UnicodeDecodeError) as error:
                 reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
                 self._error("TRX0305", f"`{use.path}` cannot be read: {reason}", use.span)
@@ -181,30 +196,41 @@ class Library:
 
     def standard(self, name: str) -> Unit:
         """The unit of a library module, indexed but not parsed."""
-        if name not in self._standard:
+        if name not in self._shared.units:
             text = (stdlib_folder() / f"{name}.trx").read_text(encoding="utf-8")
             source = Source(f"std/{name}.trx", text)
             unit = Unit(source, library=True, diagnostics=self.diagnostics, chunks=scan_items(source))
-            self._standard[name] = unit
+            self._shared.units[name] = unit
             for chunk in split_items(source):
                 item = parse_item(source, chunk, self.diagnostics) if not chunk.name else None
                 if isinstance(item, ast.Use):
                     self._use(unit, item)
-        return self._standard[name]
+        return self._shared.units[name]
 
     @property
     def prelude(self) -> dict[str, str]:
         """The library names that need no `use`: name to module."""
-        if self._prelude is None:
-            self._prelude = {}
+        if self._shared.prelude is None:
+            found: dict[str, str] = {}
             for module in standard_modules():
                 if module not in EXPLICIT:
-                    self._prelude.update(dict.fromkeys(self.standard(module).public_names(), module))
-        return self._prelude
+                    found.update(dict.fromkeys(self.standard(module).public_names(), module))
+            self._shared.prelude = found
+        return self._shared.prelude
 
     def is_standard(self, source: Source) -> bool:
         """Whether a text is one of the library's own."""
-        return any(unit.source is source for unit in self._standard.values())
+        return any(unit.source is source for unit in self.standard_units)
+
+    @property
+    def standard_units(self) -> Iterable[Unit]:
+        """The units of the library that have been read so far."""
+        return self._shared.units.values()
+
+    @property
+    def files(self) -> dict[Path, Unit]:
+        """The units of the user's files, by their resolved paths."""
+        return self._files
 
     def sources(self) -> dict[str, str]:
         """The texts of all files of the program, by their paths from the folder of the main one."""
@@ -238,10 +264,10 @@ class Library:
         helps: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         places = tuple(Label(place, text) for place, text in labels)
-        self.diagnostics.add(Diagnostic(code, message, span, labels=places, helps=helps))
+        self.diagnostics.add(Diagnostic(code, message, span, labels=places, helps=helps, edits=respelt(span, helps)))
 
 
-def _read(path: Path) -> str:
+def read_file(path: Path) -> str:
     """The text of a file, no longer than what the parser needs to refuse it.
 
     Raises:
@@ -271,3 +297,13 @@ def nearest(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
         return (f"did you mean `{folded[name.lower()]}`?",)
     found = difflib.get_close_matches(name, pool, n=1, cutoff=0.7)
     return (f"did you mean `{found[0]}`?",) if found else ()
+
+
+_MEANT = re.compile(r"did you mean `([A-Za-z_][\w.]*)`\?")
+_NAME = re.compile(r"[A-Za-z_][\w.]*")
+
+
+def respelt(span: Span, helps: Iterable[str]) -> tuple[Edit, ...]:
+    """The edit of a did-you-mean help for what stands at `span`; none where that is more than a name."""
+    meant = next((found for text in helps if (found := _MEANT.fullmatch(text))), None)
+    return (Edit(span, meant[1]),) if meant is not None and _NAME.fullmatch(span.text) else ()

@@ -11,6 +11,9 @@ OPENERS = {closer: opener for opener, closer in CLOSERS.items()}
 
 _OPERATORS = frozenset({"PIPE", "COMPOSE", "ADD", "MULTIPLY", "COMPARE", "CIRCUMFLEX", "OR", "AND", "NOT"})
 _JOINS_NEXT_LINE = _OPERATORS | {"EQUAL", "COMMA", "ARROW", "FAT_ARROW", "LBRACE"}
+TOO_DEEP = 1_000
+"""Brackets open at once with which nobody looks for the one that is missing: such a text is refused anyway."""
+
 _STATEMENTS = frozenset({"input", "output", "param", "state", "carry", "dim", "require"})
 _AFTER_OPERAND = frozenset({"and", "or", "if", "else", "for", "in", "when", "from", "as", "is"})
 _JOINS_LINE_BEFORE = frozenset({"PIPE", "COMPOSE", "ELSE", "RBRACE", END})
@@ -31,8 +34,36 @@ class Brackets:
 def match_brackets(tokens: list[Token]) -> Brackets:
     """Pairs brackets. A `}` closes its block over brackets left open inside; a `)` never closes over a `{`.
 
-    A line that can only be a new statement ends the search for the `)` and `]` of the lines before it.
+    A line that can only be a new statement ends the search for the `)` and `]` of the lines before it. Where blocks do
+    not match, a `}` that begins a line belongs to the `{` of the nearest line that is indented alike: the blocks within
+    are those that lack their own.
     """
+    found = _matched(tokens, {})
+    blocks = {token.start for token in tokens if token.text in ("{", "}")}
+    if found.deepest > TOO_DEEP or not blocks & (found.unclosed | found.stray):
+        return found
+    return _matched(tokens, _indents(tokens))
+
+
+def _indents(tokens: list[Token]) -> dict[int, int]:
+    """How far the line of each `}` that begins one is indented; of a `{`, the line on which its statement began."""
+    found: dict[int, int] = {}
+    indent = statement = depth = 0
+    begins = True
+    for token in tokens:
+        if token.text == "{":
+            found[token.start] = statement
+        elif token.text == "}" and begins:
+            found[token.start] = indent
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        begins = token.type == NEWLINE
+        if begins:
+            indent = len(token.text) - token.text.rfind("\n") - 1
+            statement = indent if depth <= 0 else statement
+    return found
+
+
+def _matched(tokens: list[Token], indents: dict[int, int]) -> Brackets:
     found = Brackets()
     stack: list[Token] = []
     for at, token in enumerate(tokens):
@@ -41,7 +72,7 @@ def match_brackets(tokens: list[Token]) -> Brackets:
             if len(stack) > found.deepest:
                 found.deepest, found.deepest_at = len(stack), token
         elif token.type in OPENERS:
-            _close(stack, token, found)
+            _close(stack, token, found, indents)
         elif token.type == NEWLINE and stack and stack[-1].type != "LBRACE" and _is_broken_off(tokens, at):
             while stack and stack[-1].type != "LBRACE":
                 found.unclosed.add(stack.pop().start)
@@ -49,9 +80,14 @@ def match_brackets(tokens: list[Token]) -> Brackets:
     return found
 
 
-def _close(stack: list[Token], closer: Token, found: Brackets) -> None:
-    """Closes the nearest bracket of this kind; those opened after it stay open for ever."""
+def _close(stack: list[Token], closer: Token, found: Brackets, indents: dict[int, int]) -> None:
+    """Closes the nearest bracket of this kind, or of this indentation; those opened after it stay open for ever."""
     opener = OPENERS[closer.type]
+    indent = indents.get(closer.start)
+    alike = [at for at, token in enumerate(stack) if indents.get(token.start) == indent] if indent is not None else []
+    if alike:
+        found.unclosed.update(token.start for token in stack[alike[-1] + 1 :])
+        del stack[alike[-1] + 1 :]
     for place in range(len(stack) - 1, -1, -1):
         if stack[place].type == opener:
             found.unclosed.update(token.start for token in stack[place + 1 :])

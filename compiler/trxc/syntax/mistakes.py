@@ -31,10 +31,20 @@ def explain(situation: Situation) -> Diagnostic:
 def _unclosed(situation: Situation) -> Diagnostic | None:
     """A bracket opened in this statement, or a block open at the end of the text, that nobody closes."""
     begin = 0 if situation.token.type == END else situation.begin
+    begin -= begin > 0 and situation.ends_value_block
     for token in reversed(situation.tokens[begin : situation.at]):
         if token.type in CLOSERS and token.start in situation.brackets.unclosed:
             return _never_closed(situation, token)
     return None
+
+
+def _open_before_else(situation: Situation) -> Diagnostic | None:
+    """`if c { … else { … }`: what stands before `else` goes on for the parser."""
+    token = situation.token
+    if token.text != "else" or NEWLINE not in situation.expected or situation.begin == 0:
+        return None
+    message = "the block before this `else` is never closed"
+    return Diagnostic("TRX0102", message, situation.span(token), helps=("add `}` before it",))
 
 
 def _never_closed(situation: Situation, opener: Token) -> Diagnostic:
@@ -60,7 +70,9 @@ def _stray(situation: Situation) -> Diagnostic | None:
     token = situation.token
     if token.start not in situation.brackets.stray or token.type not in OPENERS:
         return None
-    return Diagnostic("TRX0103", f"this `{token.text}` closes nothing", situation.span(token), helps=("remove it",))
+    span = situation.span(token)
+    message = f"this `{token.text}` closes nothing"
+    return Diagnostic("TRX0103", message, span, helps=("remove it",), edits=(Edit(span, ""),))
 
 
 # ------------------------------------------------------------------ operators
@@ -81,6 +93,7 @@ def _chained_comparison(situation: Situation) -> Diagnostic | None:
         situation.span(token),
         labels=(Label(situation.span(first), "the first comparison"),),
         helps=(f"`… {first.text} {middle} and {middle} {token.text} …`",),
+        edits=(Edit(situation.span(token), f"and {middle} {token.text}"),),
     )
 
 
@@ -104,8 +117,9 @@ def _glued_number(situation: Situation) -> Diagnostic | None:
     before, token = situation.before, situation.token
     if not (before and before.type == "NUMBER" and token.type == WORD and situation.touches(before, token)):
         return None
-    helps = (f"a product is written `{before.text} * {token.text}`",)
-    return Diagnostic("TRX0107", "a name cannot begin with a digit", situation.span(before, token), helps=helps)
+    span, product = situation.span(before, token), f"{before.text} * {token.text}"
+    helps = (f"a product is written `{product}`",)
+    return Diagnostic("TRX0107", "a name cannot begin with a digit", span, helps=helps, edits=(Edit(span, product),))
 
 
 # ------------------------------------------------------------ items and names
@@ -249,6 +263,7 @@ def _quoted(token: Token) -> str:
 _LOOKS = (
     explain_character,
     _unclosed,
+    _open_before_else,
     explain_habit,
     _stray,
     _glued_number,

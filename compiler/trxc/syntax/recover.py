@@ -99,6 +99,8 @@ class Reader:
             return at
         while self._borders:
             border = self._borders.pop()
+            if self._borders and self._is_open_value(border):
+                continue
             stop = self._end_of_statement(border)
             resumed = self._patch(border, at, stop)
             if resumed is None:
@@ -108,6 +110,17 @@ class Reader:
                 self._depth = border.depth
                 return resumed
         return None
+
+    def _is_open_value(self, border: _Border) -> bool:
+        """Whether the border is that of a value whose `{` nobody closes: its end is that of the statement around it."""
+        before = self._tokens[border.at - 1]
+        if before.type != "LBRACE" or before.start not in self._brackets.unclosed:
+            return False
+        here = self._machine.mark()
+        self._machine.back_to(border.mark)
+        value = not self._machine.accepts("OUTPUT") and self._machine.accepts("NUMBER")
+        self._machine.back_to(here)
+        return value
 
     def _patch(self, border: _Border, at: int, stop: int) -> int | None:
         """Puts a stand-in for the outermost unfinished expression or parameter list; None if that does not help."""

@@ -56,6 +56,12 @@ class Situation(Frozen):
         """What the token counts as here."""
         return self.machine.terminal(self.token, self.source.text)
 
+    @property
+    def ends_value_block(self) -> bool:
+        """Whether only `}` can end what began in the block: it holds one value, as in `if c { a } else { b }`."""
+        only = "RBRACE" in self.expected and NEWLINE not in self.expected
+        return only and self.tokens[self.begin - 1].type == "LBRACE"
+
     def span(self, token: Token, last: Token | None = None) -> Span:
         """Where a token is, or all from it to `last`."""
         return Span(self.source, token.start, (last or token).end)

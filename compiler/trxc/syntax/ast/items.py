@@ -63,7 +63,7 @@ class Extern(Node):
     """Something in Python: `extern kind name(parameters) -> fields from "module:attribute" (arguments) { … }`.
 
     A `layer` has a body with its inputs; its outputs, `output y: T` in the body, are in `yields`. The other kinds
-    (`optimizer`, `schedule`, `initializer`, `source`, `transform`, `tokenizer`, `sampler`) are the library's
+    (`optimizer`, `schedule`, `initializer`, `source`, `transform`, `tokenizer`, `sampler`, `search`) are the library's
     declaration lines: what they take, which fields they yield, the Python callable, and, where its argument names
     differ, how they map.
     """

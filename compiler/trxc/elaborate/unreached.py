@@ -1,0 +1,51 @@
+"""Names that mean nothing in code that no model reaches: branches that are not taken, fns that nobody calls."""
+
+from __future__ import annotations
+
+from ..diagnostics import Diagnostic
+from ..ops import OPS
+from ..resolve import Library, Unit, nearest
+from ..syntax import ast
+from ..types import DTYPES
+from .builtins import BUILTINS
+from .evaluate import CONSTANTS
+from .mentions import Mentions, walk
+
+ALWAYS = frozenset({*BUILTINS, *CONSTANTS, *DTYPES, *(name for name in OPS if OPS[name].public), "training"})
+"""Names that mean something in every file."""
+
+
+def check_unreached(unit: Unit, items: list[Mentions], library: Library) -> None:
+    """Reports names that nothing binds.
+
+    What is elaborated has been held against what holds where it stands; here it is enough that a name is bound
+    somewhere in its item, so that nothing is refused which may have a meaning.
+    """
+    dims = {name for found in items for node in found.nodes if isinstance(node, ast.TypeExpr) for name in _dims(node)}
+    visible = {*library.visible(unit), *ALWAYS}
+    for found in items:
+        known = visible | _of_records(library) if isinstance(found.item, ast.Extern) else visible
+        _check(found, known, dims, library)
+
+
+def _of_records(library: Library) -> set[str]:
+    """What an `extern` may speak of besides: the library's optimizers and data, and how long a recipe trains."""
+    modules = ("data", "optim", "sample")
+    return {"total_steps", *(name for module in modules for name in library.standard(module).names())}
+
+
+def _check(found: Mentions, visible: set[str], dims: set[str], library: Library) -> None:
+    known = visible | found.known
+    placed = {id(argument.value) for argument in found.nodes if isinstance(argument, ast.Argument)}
+    axes = {id(name) for name in found.axes}
+    for name in found.used:
+        may_be_axis = id(name) in axes or id(name) in placed
+        if name.name in known or (may_be_axis and name.name in dims):
+            continue
+        helps = nearest(name.name, known | (dims if may_be_axis else set())) or library.offers(name.name)
+        message = f"nothing is called `{name.name}` here"
+        library.diagnostics.add(Diagnostic("TRX0301", message, name.span, helps=helps))
+
+
+def _dims(type_: ast.TypeExpr) -> list[str]:
+    return [name.name for name in walk(type_) if isinstance(name, ast.Name | ast.Ident)]
