@@ -10,7 +10,10 @@ from importlib import metadata
 
 from ...resources import resource_folder
 
-EXTRAS = {"sklearn": "the data sets `digits`, `iris`, `wine` and `breast_cancer`"}
+EXTRAS = {
+    "sklearn": "the data sets `digits`, `iris`, `wine` and `breast_cancer`",
+    "lsp": "the language server, `trxc lsp`",
+}
 """What the optional packages bring, by the name of the extra; that of developers is not for users."""
 
 _LINE = re.compile(r"([A-Za-z0-9_.-]+)\s*([<>=!~0-9.,\s]*)(?:;.*extra\s*==\s*['\"]([\w-]+)['\"])?")
