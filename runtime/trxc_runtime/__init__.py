@@ -15,8 +15,9 @@ from .errors import RunError
 if TYPE_CHECKING:
     from .artifact import Artifact, load_artifact
     from .evaluation import evaluate
-    from .generation import generate_tokens
+    from .generation import Hypothesis, generate_tokens
     from .model import Model, load
+    from .search import Beam
     from .traceback_map import explain_exception
     from .training import Result, train
 
@@ -24,6 +25,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Artifact",
+    "Beam",
+    "Hypothesis",
     "Model",
     "Result",
     "RunError",
@@ -37,6 +40,8 @@ __all__ = [
 
 _HOMES = {
     "Artifact": "artifact",
+    "Beam": "search",
+    "Hypothesis": "generation",
     "Model": "model",
     "Result": "training",
     "evaluate": "evaluation",

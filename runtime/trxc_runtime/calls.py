@@ -16,7 +16,7 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 from .declared import Declared
 from .user_errors import DataError, names, nearest
 
-_TARGET = re.compile(r"(trxc_runtime\.(?:data|sample)(?:\.[a-z][a-z0-9_]*)*):([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
+_TARGET = re.compile(r"(trxc_runtime\.(?:data|sample|search)(?:\.[a-z][a-z0-9_]*)*):([A-Za-z][A-Za-z0-9_]*)", re.ASCII)
 _MAX_DEPTH = 32
 
 
@@ -66,12 +66,10 @@ def _target(target: str, shown: str) -> Callable[..., object]:
 
 
 def _offered(found: object, module: str) -> bool:
-    """Whether a recipe may call ``found``: data are declared one by one, samplers are all that their module defines."""
+    """Whether a recipe may call ``found``: what is declared, in the module that defines it."""
     if getattr(found, "__module__", None) != module:
         return False
-    if module.startswith("trxc_runtime.data"):
-        return inspect.isclass(found) and issubclass(found, Declared) and not inspect.isabstract(found)
-    return inspect.isclass(found) or inspect.isfunction(found)
+    return inspect.isclass(found) and issubclass(found, Declared) and not inspect.isabstract(found)
 
 
 def _argument(value: object, depth: int) -> object:

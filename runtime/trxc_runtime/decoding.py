@@ -1,8 +1,6 @@
-"""The decoding loop on ids: by the program's own `decode` where it has one (:mod:`.stepping`).
+"""The decoding loop on ids: by the program's own `decode` where it has one, else on the whole sequence for each token.
 
-Otherwise a jitted step of fixed shape computes the whole sequence for each new token. For causal models: what stands
-to the right of a position does not change its logits, so that one buffer serves every length. Where the buffer is as
-long as the model can read, the window slides.
+The latter is for causal models: what stands to the right of a position does not change its logits.
 """
 
 from __future__ import annotations
@@ -15,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from .beam import Continuation, best_hypotheses
 from .errors import RunError
-from .sample import Stage, draw
-from .stepping import ENDED, Stepper, chunk_length, step_by_step
+from .rows import CachedRows, Given, Rows, WholeRows
+from .sample.stage import Stage
+from .search import Beam
+from .stages import Stages
+from .stepping import ENDED, Ids, step_by_step
 from .trees import Tree
 from .untyped import jax, jnp
-
-PAD = 0
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Decoder:
     """How a model continues a sequence: which input is the prompt, which output holds the next token's logits.
 
     ``context`` is the longest sequence that the model reads, None where there is no bound. ``fixed`` says that it
-    reads that length only.
+    reads that length only. Tokens are drawn after ``stages``, or searched for by ``search``.
     """
 
     program: ModuleType
@@ -38,25 +38,13 @@ class Decoder:
     stages: tuple[Stage, ...] = ()
     context: int | None = None
     fixed: bool = False
+    search: Beam | None = None
 
-    def length(self, longest: int, limit: int) -> int:
-        """The buffer's length: a power of two that holds everything, or the model's context."""
-        wanted = 1 << (max(longest + limit - 1, 1) - 1).bit_length()
-        if self.context is None:
-            return wanted
-        return self.context if self.fixed else min(wanted, self.context)
-
-    def step(
-        self, params: Tree, state: Tree, constants: Mapping[str, Any], buffer: Any, lengths: Any, key: Any
-    ) -> tuple[Any, Any, Any]:
-        """Draw one token a row: of ``i32[rows, length]`` and ``i32[rows]``, the new ones, and tokens ``i32[rows]``."""
-        outputs = self.program.apply(params, state, {**constants, self.prompt: buffer})
-        rows = jnp.arange(buffer.shape[0])
-        token = draw(outputs[self.logits][rows, lengths - 1], self.stages, key)
-        full = lengths == buffer.shape[1]
-        buffer = jnp.where(full[:, None], jnp.roll(buffer, -1, axis=1), buffer)
-        at = jnp.where(full, buffer.shape[1] - 1, lengths)
-        return buffer.at[rows, at].set(token.astype(buffer.dtype)), at + 1, token
+    @property
+    def rows(self) -> Rows:
+        """The program as what reads rows."""
+        kind = CachedRows if hasattr(self.program, "decode") and not self.fixed else WholeRows
+        return kind(self.program, self.prompt, self.logits, self.context)
 
 
 def decode(
@@ -69,62 +57,76 @@ def decode(
     seed: int = 0,
     eos: int | None = None,
     constants: Mapping[str, Any] | None = None,
-) -> Iterator[np.ndarray[Any, np.dtype[np.int32]]]:
+) -> Iterator[Ids]:
     """Yield ``i32[rows]``, one new token for each of the prompts, up to ``limit`` times or until every row has ended.
 
     A row has ended after ``eos``; from then on it yields :data:`ENDED`. ``constants`` are the model's other inputs,
     with one row a prompt. Raises :class:`RunError` for an empty prompt.
     """
-    if not all(len(prompt) for prompt in prompts):
-        raise RunError("the prompt is empty", hints=("give at least one token to start from",))
-    if hasattr(decoder.program, "decode") and not decoder.fixed:
-        yield from _stepped(decoder, params, state, prompts, limit, seed, eos, constants or {})
+    if decoder.search is not None:
+        yield from _best(decoder, params, state, prompts, limit, eos, constants)
         return
-    length = decoder.length(max(map(len, prompts)), limit)
-    buffer, lengths = _fill(prompts, length)
-    key = jax.random.key(seed)
-    step = _compiled(decoder)
-    ended = np.zeros(len(prompts), bool)
-    for index in range(limit):
-        buffer, lengths, token = step(params, state, constants or {}, buffer, lengths, jax.random.fold_in(key, index))
-        tokens = np.array(token)
-        yield np.where(ended, ENDED, tokens)
-        ended |= tokens == eos if eos is not None else False
-        if ended.all():
-            return
+    given = _given(decoder, params, state, prompts, limit, constants)
+    yield from step_by_step(
+        decoder.rows, given, Stages(decoder.stages), prompts, limit=limit, seed=seed, eos=eos, fixed=decoder.fixed
+    )
 
 
-def _stepped(
+def search(
+    decoder: Decoder,
+    params: Tree,
+    state: Tree,
+    prompts: Sequence[Sequence[int]],
+    beam: Beam,
+    *,
+    limit: int,
+    eos: int | None = None,
+    constants: Mapping[str, Any] | None = None,
+) -> list[list[Continuation]]:
+    """The best continuations of each prompt, the best first; takes what :func:`decode` takes."""
+    given = _given(decoder, params, state, prompts, limit, constants)
+    return best_hypotheses(decoder.rows, given, prompts, beam, limit=limit, eos=eos, fixed=decoder.fixed)
+
+
+def _best(
     decoder: Decoder,
     params: Tree,
     state: Tree,
     prompts: Sequence[Sequence[int]],
     limit: int,
-    seed: int,
     eos: int | None,
-    constants: Mapping[str, Any],
-) -> Iterator[np.ndarray[Any, np.dtype[np.int32]]]:
-    """The same by the program's own `decode`."""
-    ragged = len({len(prompt) for prompt in prompts}) > 1
-    longest = max(map(len, prompts))
-    chunk = chunk_length(longest if decoder.context is None else min(longest, decoder.context))
-    capacity = -(-decoder.length(longest, limit) // chunk) * chunk
-    stepper = Stepper(decoder.program, decoder.prompt, decoder.logits, decoder.stages, eos, capacity, ragged)
-    return step_by_step(
-        stepper, params, state, prompts, limit=limit, seed=seed, constants=constants, context=decoder.context
-    )
+    constants: Mapping[str, Any] | None,
+) -> Iterator[Ids]:
+    """The tokens of each prompt's best hypothesis, as if they had been drawn."""
+    assert decoder.search is not None
+    found = search(decoder, params, state, prompts, decoder.search, limit=limit, eos=eos, constants=constants)
+    rows = [hypotheses[0].tokens for hypotheses in found]
+    for at in range(max(map(len, rows))):
+        yield np.array([row[at] if at < len(row) else ENDED for row in rows], np.int32)
+
+
+def _given(
+    decoder: Decoder,
+    params: Tree,
+    state: Tree,
+    prompts: Sequence[Sequence[int]],
+    limit: int,
+    constants: Mapping[str, Any] | None,
+) -> Given:
+    """What stays as it is, with the weights as decoding wants them; raises :class:`RunError` for an empty prompt."""
+    if limit < 1:
+        raise RunError(f"at least one token is generated, and the limit is {limit}")
+    if not prompts:
+        raise RunError("there is no prompt", hints=("give at least one, or a text to start from",))
+    if not all(len(prompt) for prompt in prompts):
+        raise RunError("the prompt is empty", hints=("give at least one token to start from",))
+    inputs = {name: jnp.asarray(value) for name, value in (constants or {}).items()}
+    if isinstance(decoder.rows, CachedRows) and hasattr(decoder.program, "split"):
+        params = _split(decoder.program)(params)
+    return Given(params, state, inputs)
 
 
 @lru_cache(maxsize=8)
-def _compiled(decoder: Decoder) -> Any:
-    """One jitted function a decoder, so that a second generation does not compile again."""
-    return jax.jit(decoder.step)
-
-
-def _fill(prompts: Sequence[Sequence[int]], length: int) -> tuple[Any, Any]:
-    """Prompts side by side, ``i32[rows, length]``, the last ``length`` tokens of each, and how many there are."""
-    buffer = np.full((len(prompts), length), PAD, np.int32)
-    kept = [np.asarray(prompt, np.int32)[-length:] for prompt in prompts]
-    for row, tokens in enumerate(kept):
-        buffer[row, : len(tokens)] = tokens
-    return jnp.asarray(buffer), jnp.asarray([len(tokens) for tokens in kept], jnp.int32)
+def _split(program: ModuleType) -> Any:
+    """What takes weights apart, layer by layer, jitted: one pass over them instead of a slice for each token."""
+    return jax.jit(program.split)

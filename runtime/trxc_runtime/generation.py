@@ -3,79 +3,135 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .calls import is_call, resolve_call
 from .compile_cache import use_compile_cache
-from .decoding import Decoder, decode
+from .decoding import decode
+from .decoding import search as search_best
 from .errors import RunError
-from .recipe_data import data_errors
-from .stepping import ENDED
-from .tokenizer_of import end_of, input_ids, prompt_ids, tokenizer_of
+from .request import aligned, check_names, decoder_of, further_inputs, prompts_of, recipe_of, recipe_tokenizer
+from .search import Beam
+from .stepping import ENDED, Ids
+from .stopping import RowText, stop_texts
+from .tokenizer_of import end_of
 
 if TYPE_CHECKING:
-    from .data.tokenizers import Tokenizer
     from .model import Model
+
+Prompt = str | Sequence[str] | None
+"""One text, several, or none: then generation starts as a text of the data does, once for each row of the inputs."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that a search found: its tokens, eos included where it ended so, and its score, higher the better."""
+
+    text: str
+    tokens: list[int]
+    score: float
 
 
 def generate(
     model: Model,
-    prompt: str | Sequence[str],
+    prompt: Prompt = None,
     *,
     limit: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     params: Any = None,
     sample: Sequence[Any] | None = None,
+    search: Beam | None = None,
+    stop: str | Sequence[str] | None = None,
     inputs: Mapping[str, Any] | None = None,
 ) -> str | list[str]:
     """The texts that follow the prompts; see :meth:`Model.generate`."""
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    tokenizer = _tokenizer(model)
-    rows: list[list[int]] = [[] for _ in prompts]
-    ids = [_ids(model, tokenizer, text) for text in prompts]
+    tokenizer, stops = recipe_tokenizer(model), _stops(model, stop)
+    given = further_inputs(model, inputs or {})
+    prompts = prompts_of(model, tokenizer, prompt, given)
+    rows = [RowText(tokenizer, stops) for _ in prompts]
+    texts = [""] * len(rows)
     steps = generate_tokens(
-        model,
-        _constants(model, inputs or {}, len(prompts)),
-        ids,
-        limit=limit,
-        seed=seed,
-        eos=end_of(tokenizer),
-        params=params,
-        sample=sample,
-    )
+        model, given, prompts,
+        limit=limit, seed=seed, eos=end_of(tokenizer), params=params, sample=sample, search=search,
+    )  # fmt: skip
     for tokens in steps:
-        for row, token in zip(rows, tokens, strict=True):
-            if token != ENDED:
-                row.append(int(token))
-    texts = [tokenizer.decode(row) for row in rows]
-    return texts[0] if isinstance(prompt, str) else texts
+        for at, (row, token) in enumerate(zip(rows, tokens, strict=True)):
+            if token != ENDED and not row.stopped:
+                texts[at] += row.step(int(token))
+        if all(row.stopped for row in rows):
+            break
+    texts = [text + row.finish() for text, row in zip(texts, rows, strict=True)]
+    return texts[0] if _is_one(prompt, texts) else texts
+
+
+def _is_one(prompt: Prompt, texts: Sequence[Any]) -> bool:
+    """Whether one text was asked for, and not a list."""
+    return isinstance(prompt, str) or (prompt is None and len(texts) == 1)
+
+
+def _stops(model: Model, stop: str | Sequence[str] | None) -> tuple[str, ...]:
+    return stop_texts(recipe_of(model).get("stop") if stop is None else stop)
 
 
 def stream(
     model: Model,
-    prompt: str,
+    prompt: str | None = None,
     *,
     limit: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     on_token: Callable[[int], None] | None = None,
+    stop: str | Sequence[str] | None = None,
     **options: Any,
 ) -> Iterator[str]:
     """The text that follows one prompt, in pieces of whole characters; ``on_token`` is told every token as it comes."""
-    tokenizer = _tokenizer(model)
-    known = {name: options.pop(name, None) for name in ("params", "sample")}
-    constants = _constants(model, options, 1)
-    pieces = tokenizer.stream()
-    for tokens in generate_tokens(
-        model, constants, [_ids(model, tokenizer, prompt)], limit=limit, seed=seed, eos=end_of(tokenizer), **known
-    ):
+    tokenizer = recipe_tokenizer(model)
+    row = RowText(tokenizer, _stops(model, stop))
+    known = {name: options.pop(name, None) for name in ("params", "sample", "search")}
+    given = further_inputs(model, options)
+    prompts = prompts_of(model, tokenizer, prompt, given)
+    if len(prompts) != 1:
+        raise RunError(f"one text is streamed, and there are {len(prompts)}", hints=("`generate` takes several",))
+    for tokens in generate_tokens(model, given, prompts, limit=limit, seed=seed, eos=end_of(tokenizer), **known):
         if on_token:
             on_token(int(tokens[0]))
-        if text := pieces.step(int(tokens[0])):
+        if text := row.step(int(tokens[0])):
             yield text
-    if rest := pieces.finish():
+        if row.stopped:
+            return
+    if rest := row.finish():
         yield rest
+
+
+def hypotheses(
+    model: Model,
+    prompt: Prompt = None,
+    *,
+    limit: int | None = None,
+    params: Any = None,
+    search: Beam | None = None,
+    stop: str | Sequence[str] | None = None,
+    inputs: Mapping[str, Any] | None = None,
+) -> list[Hypothesis] | list[list[Hypothesis]]:
+    """All that a search finds, the best first; see :meth:`Model.hypotheses`."""
+    use_compile_cache()
+    tokenizer, stops = recipe_tokenizer(model), _stops(model, stop)
+    decoder = decoder_of(model, search=search)
+    if decoder.search is None:
+        raise RunError("the `generate` recipe searches for nothing", hints=("`search = beam(4)` there, or here",))
+    given = further_inputs(model, inputs or {})
+    prompts = prompts_of(model, tokenizer, prompt, given)
+    found = search_best(
+        decoder, _params(model, params), model.state, prompts, decoder.search,
+        limit=_limit(model, limit), eos=end_of(tokenizer), constants=aligned(model, given, len(prompts)),
+    )  # fmt: skip
+    texts = [[Hypothesis(_text(RowText(tokenizer, stops), c.tokens), c.tokens, c.score) for c in row] for row in found]
+    return texts[0] if _is_one(prompt, texts) else texts
+
+
+def _text(row: RowText, tokens: Sequence[int]) -> str:
+    return "".join("" if row.stopped else row.step(token) for token in tokens) + row.finish()
 
 
 def generate_tokens(
@@ -84,94 +140,50 @@ def generate_tokens(
     prompts: Sequence[Sequence[int]],
     *,
     limit: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     eos: int | None = None,
     params: Any = None,
     sample: Sequence[Any] | None = None,
-) -> Iterator[np.ndarray[Any, np.dtype[np.int32]]]:
+    search: Beam | None = None,
+) -> Iterator[Ids]:
     """Yield ``i32[rows]`` a new token; -1 where a row ended with ``eos``.
 
-    ``inputs`` are the model's inputs other than the prompt, one row a prompt, held constant. Raises :class:`RunError`.
+    ``inputs`` are the model's inputs other than the prompt, one row a prompt or one for all, held constant.
+    ``limit`` and ``seed`` are the recipe's if they are not given. Raises :class:`RunError`.
     """
     use_compile_cache()
-    recipe = _recipe(model)
-    decoder = decoder_of(model, sample)
-    needed = {str(field["name"]) for field in model.manifest["inputs"]} - {decoder.prompt}
-    if missing := sorted(needed - inputs.keys()):
-        raise RunError(f"generation needs the model's input `{missing[0]}` too", hints=("give it beside the prompt",))
-    if foreign := sorted(inputs.keys() - needed):
-        raise RunError(f"the model has no further input `{foreign[0]}`")
+    check_names(model, inputs)
     return decode(
-        decoder,
-        model.params if params is None else params,
+        decoder_of(model, sample, search),
+        _params(model, params),
         model.state,
-        prompts,
-        limit=int(recipe.get("limit") or 200) if limit is None else limit,
-        seed=seed,
+        _checked(prompts),
+        limit=_limit(model, limit),
+        seed=_seed(model, seed),
         eos=eos,
-        constants=inputs,
+        constants=aligned(model, inputs, len(prompts)),
     )
 
 
-def decoder_of(model: Model, sample: Sequence[Any] | None = None) -> Decoder:
-    """The decoder that a model's ``generate`` recipe describes; raises :class:`RunError` where it cannot work so."""
-    recipe = _recipe(model)
-    prompt = _field(model.manifest["inputs"], str(recipe["prompt"]), "input")
-    logits = _field(model.manifest["outputs"], str(recipe["from"]), "output")
-    if len(prompt["dims"]) != 2 or len(logits["dims"]) != 3 or logits["dims"][1] != prompt["dims"][1]:
-        raise RunError(
-            f"generation reads `{prompt['name']}` as [batch, position] and `{logits['name']}` as "
-            "[batch, position, vocab]; this model's are shaped otherwise"
-        )
-    with data_errors():
-        calls: Sequence[Any] = recipe.get("sample") or () if sample is None else sample
-        stages = tuple(resolve_call(call) if is_call(call) else call for call in calls)
-    fixed = prompt["shape"][1]
-    context = fixed or recipe.get("context") or _trained_length(model, prompt["name"])
-    return Decoder(model.artifact.program, prompt["name"], logits["name"], stages, context, fixed is not None)
+def _params(model: Model, params: Any) -> Any:
+    return model.params if params is None else params
 
 
-def _recipe(model: Model) -> Mapping[str, Any]:
-    recipe = model.artifact.recipe.get("generate")
-    if not recipe:
-        raise RunError(
-            f"`{model.artifact.name}` has no `generate` recipe",
-            hints=("add `generate NAME for MODEL { prompt = …, from = … }` to the .trx file",),
-        )
-    return recipe
+def _limit(model: Model, limit: int | None) -> int:
+    return int(recipe_of(model).get("limit") or 200) if limit is None else limit
 
 
-def _field(fields: Sequence[Mapping[str, Any]], name: str, what: str) -> Mapping[str, Any]:
-    for field in fields:
-        if field["name"] == name:
-            return field
-    raise RunError(f"`generate` names the {what} `{name}`, which the model does not have")
+def _seed(model: Model, seed: int | None) -> int:
+    chosen = int(recipe_of(model).get("seed") or 0) if seed is None else seed
+    if not 0 <= chosen < 1 << 32:
+        raise RunError(f"a seed is an int from 0 to 4294967295, and this is {chosen}")
+    return chosen
 
 
-def _trained_length(model: Model, name: str) -> int | None:
-    """The length that the model was trained on; beyond it nothing was learnt, and positions may run out."""
-    for field in model.manifest.get("batch") or ():
-        if field["name"] == name and len(field["shape"]) == 2 and field["shape"][1]:
-            return int(field["shape"][1])
-    return None
-
-
-def _tokenizer(model: Model) -> Tokenizer:
-    recipe = _recipe(model)
-    return tokenizer_of(model.artifact.recipe, model.artifact.folder, str(recipe["prompt"]))
-
-
-def _ids(model: Model, tokenizer: Tokenizer, text: str) -> list[int]:
-    return prompt_ids(model.artifact.recipe, tokenizer, str(_recipe(model)["prompt"]), text)
-
-
-def _constants(model: Model, inputs: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """The further inputs as arrays with one row a prompt; a text becomes ids, as the data have them."""
-    made: dict[str, Any] = {}
-    for name, value in inputs.items():
-        if isinstance(value, str):
-            tokenizer = tokenizer_of(model.artifact.recipe, model.artifact.folder, name)
-            value = [input_ids(model.artifact.recipe, tokenizer, name, value)]
-        array = np.asarray(value)
-        made[name] = np.repeat(array, rows, axis=0) if array.shape[0] == 1 else array
-    return made
+def _checked(prompts: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Prompts as lists of ids; raises :class:`RunError` for what is none."""
+    for prompt in prompts:
+        array = np.asarray(prompt)
+        if array.size and (array.ndim != 1 or array.dtype.kind not in "iu" or array.min() < 0):
+            raise RunError(f"a prompt is a list of ids from 0 on, and this is {str(prompt)[:60]}")
+    return [list(map(int, prompt)) for prompt in prompts]

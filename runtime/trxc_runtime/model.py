@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .artifact import Artifact, load_artifact
 from .checkpoint import Checkpoints
@@ -16,6 +16,10 @@ from .signatures import check_inputs
 from .storage import Layout, layout_of
 from .trees import Tree
 from .untyped import jax, jnp
+
+if TYPE_CHECKING:
+    from .generation import Hypothesis
+    from .search import Beam
 
 
 def load(
@@ -79,24 +83,48 @@ class Model:
 
     def generate(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         *,
         limit: int | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         params: Tree = None,
         sample: Sequence[Any] | None = None,
+        search: Beam | None = None,
+        stop: str | Sequence[str] | None = None,
         **inputs: Any,
     ) -> str | list[str]:
         """The texts that follow one prompt or several, by the file's ``generate`` recipe.
 
-        ``limit`` bounds the new tokens and ``sample`` replaces the recipe's stages; ``inputs`` are the model's other
-        inputs, as arrays or, where they are tokenized, as text. The same seed gives the same text.
+        ``limit`` bounds the new tokens, ``sample`` or ``search`` replaces how the recipe chooses them, and ``stop`` the
+        texts before which a text ends. ``inputs`` are the model's other inputs, one row a prompt or one for all, as
+        arrays or, where they are tokenized, as text. Without a prompt there is a text for each of their rows, begun as
+        those of the data are. The same seed gives the same text. Raises :class:`RunError`.
         """
         from .generation import generate
 
-        return generate(self, prompt, limit=limit, seed=seed, params=params, sample=sample, inputs=inputs)
+        return generate(
+            self, prompt, limit=limit, seed=seed, params=params, sample=sample, search=search, stop=stop, inputs=inputs
+        )
 
-    def stream(self, prompt: str, **options: Any) -> Iterator[str]:
+    def hypotheses(
+        self,
+        prompt: str | Sequence[str] | None = None,
+        *,
+        limit: int | None = None,
+        params: Tree = None,
+        search: Beam | None = None,
+        stop: str | Sequence[str] | None = None,
+        **inputs: Any,
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """All that the recipe's ``search`` finds after one prompt or several: texts with scores, the best first.
+
+        Takes what :meth:`generate` takes, which gives the text of the first. Raises :class:`RunError`.
+        """
+        from .generation import hypotheses
+
+        return hypotheses(self, prompt, limit=limit, params=params, search=search, stop=stop, inputs=inputs)
+
+    def stream(self, prompt: str | None = None, **options: Any) -> Iterator[str]:
         """The text that follows one prompt, piece by piece; takes what :meth:`generate` takes."""
         from .generation import stream
 

@@ -44,11 +44,12 @@ CLOSED_MODULES: dict[str, frozenset[str]] = {
     ),
     "collections.abc": frozenset({"Callable", "Iterable", "Iterator", "Mapping", "Sequence"}),
     "jax.scipy": frozenset({"special", "linalg", "stats", "signal"}),
+    "jax.custom_batching": frozenset({"custom_vmap"}),
     "jax": _words(
         """
         Array ShapeDtypeStruct NamedSharding P numpy nn lax random tree tree_util sharding ops image scipy
         ad_checkpoint checkpoint_policies dtypes jit grad value_and_grad vmap vjp jvp jacfwd jacrev hessian
-        linearize checkpoint remat custom_vjp custom_jvp custom_gradient named_scope named_call set_mesh
+        linearize checkpoint remat custom_vjp custom_jvp custom_gradient custom_batching named_scope named_call set_mesh
         make_mesh shard_map devices device_count local_device_count default_backend default_device eval_shape
         make_jaxpr typeof block_until_ready device_put device_get closure_convert disable_jit
         default_matmul_precision numpy_dtype_promotion
@@ -75,8 +76,8 @@ METHODS = _words(
     transpose swapaxes ravel flatten squeeze sum mean var std prod any all argmax argmin argsort sort cumsum
     cumprod clip dot conj round repeat take item tolist copy view block_until_ready sharding spec mesh
     axis_names axis_types axis_sizes devices is_fully_addressable init update items keys values append extend
-    pop index count insert setdefault defvjp defjvp defjvps mu nu hyperparams inner_state inner_states mini_step
-    gradient_step acc_grads scale shape_tuple nothing_saveable everything_saveable dots_saveable
+    pop index count insert setdefault defvjp defjvp defjvps def_vmap mu nu hyperparams inner_state inner_states
+    mini_step gradient_step acc_grads scale shape_tuple nothing_saveable everything_saveable dots_saveable
     dots_with_no_batch_dims_saveable save_only_these_names save_any_names_but_these
     save_anything_except_these_names checkpoint_dots checkpoint_dots_with_no_batch_dims save_from_both_policies
     offload_dot_with_no_batch_dims Auto Explicit Manual empty abstract_mesh encode join split strip startswith

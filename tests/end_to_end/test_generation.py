@@ -11,8 +11,11 @@ import pytest
 
 import trxc
 from trxc_runtime.artifact import Artifact, load_artifact
-from trxc_runtime.decoding import Decoder, decode
-from trxc_runtime.sample import Temperature, TopP, draw
+from trxc_runtime.decoding import Decoder, decode, search
+from trxc_runtime.prompts import Reading
+from trxc_runtime.sample import NoRepeatNgram, Temperature, TopP
+from trxc_runtime.search import Beam
+from trxc_runtime.stages import Stages
 
 FOLDER = Path(__file__).parents[1] / "cases" / "decoding"
 RECIPE = """
@@ -89,5 +92,61 @@ def test_a_full_context_loses_its_older_half(tmp_path: Path) -> None:
     sequence = [*prompt, *map(int, found)]
     outputs = program.apply(params, {}, {"tokens": np.array([sequence[5:9]], np.int32)})
     key = jax.random.fold_in(jax.random.key(3), 6)
-    (token,) = draw(outputs["logits"][:, -1], (Temperature(0.8), TopP(0.95)), key)
+    (token,), _ = Stages((Temperature(0.8), TopP(0.95))).draw(outputs["logits"][:, -1], ((), ()), key)
     assert int(token) == sequence[9]
+
+
+@pytest.mark.parametrize(("name", "prompts"), [("llama", SAME), ("llama", RAGGED), ("encdec", RAGGED)])
+def test_caches_that_grow_change_no_token(
+    name: str, prompts: list[list[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = artifact(name, tmp_path).program
+    source = np.random.default_rng(5).integers(1, 5, (len(prompts), 5)).astype(np.int32)
+    options = {"context": None, "limit": 60, "eos": None, "constants": {"source": source} if name == "encdec" else {}}
+    wanted = tokens(program, weights(program), prompts, **options)
+    capacities: list[int] = []
+    make_room = Reading.make_room
+
+    def noted(self: Reading, places: int) -> None:
+        make_room(self, places)
+        capacities.append(self.capacity)
+
+    monkeypatch.setattr("trxc_runtime.prompts.FIRST_CAPACITY", 4)
+    monkeypatch.setattr(Reading, "make_room", noted)
+    found = tokens(program, weights(program), prompts, **options)
+    np.testing.assert_array_equal(found, wanted)
+    assert capacities == [32, 64, 64, 64], "twice as many places each time that what was kept is full"
+
+
+def test_stages_remember_what_a_full_context_forgot(tmp_path: Path) -> None:
+    """Of 11 tokens none comes twice, though the model reads 8 at most; with caches and without."""
+    program = artifact("gpt", tmp_path).program
+    stages = (NoRepeatNgram(1),)
+    for kind in (program, WithoutDecode(program)):
+        decoder = Decoder(kind, "tokens", "logits", stages, 8)
+        found = np.array(list(decode(decoder, weights(program), {}, [[1, 2], [3, 4]], limit=9, seed=1)))
+        for row, prompt in zip(found.T.tolist(), ([1, 2], [3, 4]), strict=True):
+            assert sorted([*prompt, *row]) == list(range(11))
+
+
+@pytest.mark.parametrize("name", ["gpt", "lstm", "encdec"])
+def test_a_beam_with_caches_is_one_without(name: str, tmp_path: Path) -> None:
+    program = artifact(name, tmp_path).program
+    params, beam = weights(program), Beam(4, 0.6, 3)
+    source = np.random.default_rng(5).integers(1, 5, (3, 5)).astype(np.int32)
+    options = {"limit": 7, "eos": 0, "constants": {"source": source} if name == "encdec" else {}}
+    found, wanted = (
+        search(Decoder(kind, "tokens", "logits", context=16), params, program.init_state(), RAGGED, beam, **options)
+        for kind in (program, WithoutDecode(program))
+    )
+    assert [[c.tokens for c in row] for row in found] == [[c.tokens for c in row] for row in wanted]
+    scores = [[[c.score for c in row] for row in rows] for rows in (found, wanted)]
+    np.testing.assert_allclose(*scores, rtol=1e-4)
+    assert len({tuple(c.tokens) for c in found[0]}) == 3
+
+
+def test_a_beam_ends_where_the_context_does(tmp_path: Path) -> None:
+    program = artifact("gpt", tmp_path).program
+    decoder = Decoder(program, "tokens", "logits", context=8)
+    (found,) = search(decoder, weights(program), {}, [[1, 2, 3, 4, 5, 6, 7, 8, 9]], Beam(2), limit=20)
+    assert len(found[0].tokens) == 5, "half of the context for the prompt, and one place more than the rest"

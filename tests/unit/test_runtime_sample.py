@@ -10,13 +10,14 @@ import pytest
 
 from trxc_runtime.decoding import ENDED, Decoder, decode
 from trxc_runtime.errors import RunError
-from trxc_runtime.sample import Greedy, MinP, Temperature, TopK, TopP, draw
+from trxc_runtime.sample import Greedy, MinP, Temperature, TopK, TopP
+from trxc_runtime.stages import Stages
 
 LOGITS = jnp.log(jnp.array([[0.5, 0.3, 0.15, 0.05]]))
 
 
 def kept(stage: object) -> list[int]:
-    return np.flatnonzero(np.isfinite(np.asarray(stage(LOGITS))[0])).tolist()
+    return np.flatnonzero(np.isfinite(np.asarray(stage(LOGITS, ()))[0])).tolist()
 
 
 def test_top_k_keeps_the_likeliest() -> None:
@@ -36,7 +37,7 @@ def test_min_p_is_relative_to_the_likeliest() -> None:
 
 
 def test_temperature_divides_and_zero_is_greedy() -> None:
-    np.testing.assert_allclose(Temperature(2.0)(LOGITS), LOGITS / 2)
+    np.testing.assert_allclose(Temperature(2.0)(LOGITS, ()), LOGITS / 2)
     assert kept(Temperature(0.0)) == kept(Greedy()) == [0]
 
 
@@ -48,7 +49,7 @@ def test_senseless_arguments_are_refused(make: object) -> None:
 
 def test_draws_follow_the_distribution() -> None:
     rows = jnp.broadcast_to(LOGITS, (4000, 4))
-    tokens = np.asarray(draw(rows, (TopK(2),), jax.random.key(0)))
+    tokens = np.asarray(Stages((TopK(2),)).draw(rows, ((),), jax.random.key(0))[0])
     assert np.mean(tokens == 0) == pytest.approx(0.625, abs=0.03)
     assert set(tokens.tolist()) == {0, 1}
 
