@@ -260,9 +260,12 @@ def init_parameters(module: Module, seed: int, function: str | None = None) -> T
     return _filled(module, function, parameter_tree, np.random.default_rng(seed))
 
 
-def init_states(module: Module, seed: int, function: str | None = None) -> Tree:
-    """Random states, from [0.5, 1.5) as they may be variances; otherwise as :func:`init_parameters`."""
-    return _filled(module, function, state_tree, np.random.default_rng(seed))
+def init_states(module: Module, seed: int, function: str | None = None, sizes: Mapping[str, int] | None = None) -> Tree:
+    """Random states, from [0.5, 1.5) as they may be variances; otherwise as :func:`init_parameters`.
+
+    `sizes` are those of symbols: what decoding keeps has some.
+    """
+    return _filled(module, function, state_tree, np.random.default_rng(seed), sizes)
 
 
 def _filled(
@@ -270,26 +273,27 @@ def _filled(
     function: str | None,
     find: Callable[[Module, str], list[BoundParameter]],
     rng: np.random.Generator,
+    sizes: Mapping[str, int] | None = None,
 ) -> Tree:
     tree: Tree = {}
     for name in module.roles.values() if function is None else [function]:
         for bound in find(module, name):
-            _put(tree, bound, rng)
+            _put(tree, bound, rng, sizes or {})
     return tree
 
 
-def _put(tree: Tree, bound: BoundParameter, rng: np.random.Generator) -> None:
+def _put(tree: Tree, bound: BoundParameter, rng: np.random.Generator, sizes: Mapping[str, int]) -> None:
     *folders, last = bound.path
     for segment in folders:
         below = tree.setdefault(segment, {})
         assert isinstance(below, dict)
         tree = below
     if last not in tree:
-        tree[last] = _drawn(bound, rng)
+        tree[last] = _drawn(bound, rng, sizes)
 
 
-def _drawn(bound: BoundParameter, rng: np.random.Generator) -> Array:
-    shape = tuple(size.evaluate({}) for size in bound.sizes)
+def _drawn(bound: BoundParameter, rng: np.random.Generator, sizes: Mapping[str, int]) -> Array:
+    shape = tuple(size.evaluate(sizes) for size in bound.sizes)
     if bound.parameter.type.dtype.kind == "float":
         return rng.normal(0, 0.5, shape) if bound.parameter.trainable else rng.uniform(0.5, 1.5, shape)
     return rng.integers(0, 2, shape).astype(np.bool_ if bound.parameter.type.dtype.kind == "bool" else np.int64)

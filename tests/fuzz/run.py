@@ -16,14 +16,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from trxc.ir import Module
 from trxc.ir.printer import to_text
 from trxc.passes import PASS_NAMES
 
+from .causal_models import Broken, causal_model
+from .causality import broken_model, judge_ahead, judge_causal
 from .generate import generate
-from .harmless import Verdict, judge, judge_module
+from .harmless import NUDGE, Verdict, judge, judge_module
 from .modules import make_module
 from .shrink import shrink, shrink_module
 
@@ -45,6 +48,7 @@ class Part:
     finite: int = 0
     stages: int = 0
     worst: float = 0.0
+    excused: int = 0
     refused: list[str] = field(default_factory=list[str])
     failed: list[str] = field(default_factory=list[str])
     kinds: dict[str, int] = field(default_factory=dict[str, int])
@@ -55,6 +59,7 @@ class Part:
         self.count += 1
         self.finite += verdict.finite and not verdict.refused
         self.stages, self.worst = self.stages + verdict.stages, max(self.worst, verdict.worst)
+        self.excused += verdict.excused
         for counted, found in ((self.kinds, verdict.kinds), (self.changed, verdict.changed)):
             for name in found:
                 counted[name] = counted.get(name, 0) + 1
@@ -72,12 +77,27 @@ def _under_jax(seed: int) -> Verdict:
     return judge_emitted_module(make_module(seed, smooth=True))
 
 
+def _causal(seed: int) -> Verdict:
+    model = causal_model(seed)
+    return judge_causal(model.text, seed, beyond=model.beyond)
+
+
+def _decoded_under_jax(seed: int) -> Verdict:
+    from .causal_jax import judge_emitted_decoding
+
+    model = causal_model(seed, most=2)
+    return Verdict(refused="beyond it") if model.beyond else judge_emitted_decoding(model.text, seed)
+
+
 JUDGES: dict[str, Callable[[int], Verdict]] = {
     "programs": lambda seed: judge(generate(seed).text, read_all=seed % READ_ALL == 0),
     "modules": lambda seed: judge_module(make_module(seed), read_all=seed % READ_ALL == 0),
     "jax": _under_jax,
+    "causal": _causal,
+    "decoded": _decoded_under_jax,
+    "ahead": lambda seed: judge_ahead(broken_model(seed), seed),
 }
-"""By kind, what gives the verdict on a seed."""
+"""By kind, what gives the verdict on a seed; those of decoding are asked for by :mod:`.causal`."""
 
 
 def judged(kind: str, first: int, count: int, keep: Path) -> Part:
@@ -106,7 +126,7 @@ def main() -> int:
             for first in range(options.seed, options.seed + count, PART)]  # fmt: skip
     parts: list[Part] = []
     start = time.perf_counter()
-    for part in _done(work, options.jobs, options.keep, options.record):
+    for part in done(work, options.jobs, options.keep, options.record):
         parts.append(part)
         for text in part.failed:
             print(f"{part.kind} {text}", flush=True)
@@ -117,7 +137,7 @@ def main() -> int:
     return int(any(part.failed for part in parts))
 
 
-def _done(work: list[tuple[str, int, int]], jobs: int, keep: Path, record: Path | None) -> Iterator[Part]:
+def done(work: list[tuple[str, int, int]], jobs: int, keep: Path, record: Path | None) -> Iterator[Part]:
     """The parts of the work, those that the record has first."""
     known = [Part(**json.loads(line)) for line in record.read_text().splitlines()] if record and record.exists() else []
     have = {(part.kind, part.first, part.count): part for part in known}
@@ -144,7 +164,8 @@ def _report(kind: str, parts: list[Part]) -> None:
         changed.update(part.changed)
     print(f"{kind}: {count} programs, {sum(part.finite for part in parts)} of them finite, {refused} refused, "
           f"{failed} failed; {sum(part.stages for part in parts)} modules compared, the worst off by "
-          f"{max(part.worst for part in parts):.2g}; {seconds / count:.2f} s of one process a program")  # fmt: skip
+          f"{max(part.worst for part in parts):.2g}, {sum(part.excused for part in parts)} results by no more than "
+          f"nudging by {NUDGE:g} moves them; {seconds / count:.2f} s of one process a program")  # fmt: skip
     for part in parts:
         for text in part.refused:
             print(f"  refused {text}")
@@ -161,6 +182,12 @@ def _keep(kind: str, seed: int, verdict: Verdict, folder: Path) -> None:
     assert verdict.divergence is not None
     folder.mkdir(parents=True, exist_ok=True)
     what = f"# seed {seed}, {kind}: {verdict.divergence.stage}: {verdict.divergence.what.splitlines()[0]}\n"
+    if kind == "decoded":
+        (folder / f"{kind}_{seed}.trx").write_text(what + causal_model(seed, most=2).text, encoding="utf-8")
+        return
+    if kind in ("causal", "ahead"):
+        (folder / f"{kind}_{seed}.trx").write_text(what + _small_model(kind, seed, verdict), encoding="utf-8")
+        return
     if kind == "programs" or (kind == "jax" and seed % 8 == 0):
         text = generate(seed, smooth=kind == "jax", statements=8 if kind == "jax" else 16).text
         text = shrink(text, _fails_alike(judge, verdict), attempts=150) if kind == "programs" else text
@@ -171,6 +198,19 @@ def _keep(kind: str, seed: int, verdict: Verdict, folder: Path) -> None:
         from .emitted import judge_emitted_module as again
     module = shrink_module(module, _fails_alike(again, verdict), attempts=60 if kind == "jax" else 200)
     (folder / f"{kind}_{seed}.ir").write_text(what + to_text(module), encoding="utf-8")
+
+
+def _small_model(kind: str, seed: int, verdict: Verdict) -> str:
+    """A model whose decoding is wrong, or one that looks ahead and is not refused, made small."""
+    if kind == "causal":
+        again = partial(judge_causal, seed=seed, beyond=causal_model(seed).beyond)
+        return shrink(causal_model(seed).text, _fails_alike(again, verdict), attempts=150)
+    broken = broken_model(seed)
+
+    def still_ahead(text: str) -> Verdict:
+        return judge_ahead(Broken(broken.kind, text, frozenset(), ""), seed)
+
+    return shrink(broken.text, _fails_alike(still_ahead, verdict), attempts=150)
 
 
 def _fails_alike(again: Callable[..., Verdict], verdict: Verdict) -> Callable[[str | Module], bool]:

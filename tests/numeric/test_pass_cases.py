@@ -70,7 +70,7 @@ def outcome(module: Module, head: str, original: Module | None = None) -> Arrays
     sizes |= {name: int(size) for name, size in re.findall(r"(\w+) = (\d+)", said[1] if said else "")}
     found: Arrays = []
     for role, name in module.roles.items():
-        before = init_parameters(first, 3, first.roles[role]), init_states(first, 4, first.roles[role])
+        before = init_parameters(first, 3, first.roles[role]), init_states(first, 4, first.roles[role], sizes)
         params, state = (restored(first, module, role, tree) for tree in before)
         rng = np.random.default_rng(7)
         inputs = [drawn(value.type, sizes, rng) for value in module.functions[name].inputs]

@@ -119,6 +119,8 @@ def _atom(node: ast.expr) -> str:
             return f"({', '.join(map(flat, node.elts))}{comma})"
         case ast.List():
             return f"[{', '.join(map(flat, node.elts))}]"
+        case ast.ListComp():
+            return f"[{' '.join([flat(node.elt), *loops(node)])}]"
         case ast.Dict():
             return "{" + ", ".join(entries(node)) + "}"
         case _:
@@ -137,6 +139,11 @@ def entries(node: ast.Dict) -> list[str]:
         f"**{flat(value)}" if key is None else f"{flat(key)}: {flat(value)}"
         for key, value in zip(node.keys, node.values, strict=True)
     ]
+
+
+def loops(node: ast.ListComp) -> list[str]:
+    """The `for … in …` of a list that is made by loops."""
+    return [f"for {flat(loop.target)} in {flat(loop.iter)}" for loop in node.generators]
 
 
 def indices(node: ast.expr) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from .expressions import arguments, entries, flat, indices
+from .expressions import arguments, entries, flat, indices, loops
 
 WIDTH = 88
 STEP = 4
@@ -38,7 +38,7 @@ def _brackets(node: ast.expr) -> bool:
     match node:
         case ast.Call():
             return bool(node.args or node.keywords)
-        case ast.Tuple() | ast.List() | ast.Dict() | ast.Subscript():
+        case ast.Tuple() | ast.List() | ast.ListComp() | ast.Dict() | ast.Subscript():
             return True
         case _:
             return False
@@ -80,6 +80,9 @@ def broken(node: ast.expr, indent: int) -> list[str]:
             return [f"{flat(node.value, 20)}[", f"{pad}    {', '.join(indices(node.slice))}", f"{pad}]"]
         case ast.Dict():
             return ["{", *_dict_inside(node, indent + STEP), pad + "}"]
+        case ast.ListComp():
+            inside = [*_lines(node.elt, "", indent + STEP, ""), *(f"{pad}    {loop}" for loop in loops(node))]
+            return ["[", *inside, f"{pad}]"]
         case ast.Tuple() | ast.List():
             opening, closing = ("(", ")") if isinstance(node, ast.Tuple) else ("[", "]")
             inside = [line for item in node.elts for line in _lines(item, "", indent + STEP, ",")]

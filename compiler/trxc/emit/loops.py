@@ -168,6 +168,9 @@ def write_repeat(writer: RegionWriter, op: Op) -> None:
     given = _group([*state, *parts[carried:]])
     inner.finish("return ", ast.Tuple([_group(parts[:carried]), given], ast.Load()), operands)
     writer.line("")
+    if op.attributes.get("apart", False):
+        _scan(writer, op, writer.context.program.use("each_layer"), step, [_apart(writer, op, slices)], [], loop)
+        return
     if op.attributes.get("unrolled", False):
         _scan(writer, op, "layer_by_layer", step, [_layers(writer, op, list(slices.values()))], [], loop)
         return
@@ -182,6 +185,18 @@ def _layers(writer: RegionWriter, op: Op, stacked: list[ast.expr]) -> ast.expr:
         return parse(f"range({repeat_count(op)})")
     name = writer.context.program.use("unstacked")
     return ast.Call(parse(name), [_group(stacked), ast.Constant(repeat_count(op))], [])
+
+
+def _apart(writer: RegionWriter, op: Op, slices: dict[str, ast.expr]) -> ast.expr:
+    """What each layer has, where weights and states are lists already."""
+    if not slices:
+        return parse(f"range({repeat_count(op)})")
+    if "key" in slices:
+        slices["key"] = ast.Call(
+            parse(writer.context.program.use("unstacked")), [slices["key"], ast.Constant(repeat_count(op))], []
+        )
+    parts = list(slices.values())
+    return parts[0] if len(parts) == 1 else ast.Call(parse("zip"), parts, [])
 
 
 def _range(op: Op, slices: ast.expr) -> ast.expr:

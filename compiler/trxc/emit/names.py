@@ -12,6 +12,7 @@ from .prelude import PRELUDE
 
 CONTRACT = (
     *("init", "init_state", "apply", "loss", "measure", "summarize", "optimizer", "schedule"),
+    *("prepare", "decode", "split"),
     *("train_step", "main", "MESH_SHAPE", "make_mesh", "param_specs", "batch_specs", "labels"),
 )
 IMPORTS = ["jax", "jnp", "np", "optax", "functools", "math", "zlib", "P"]

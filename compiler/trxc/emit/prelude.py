@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .prelude_attention import ATTENTION, ON_GPU
+from .prelude_decoding import DECODING
 from .prelude_loops import LOOPS
 from .prelude_loss import LOSSES
 
@@ -41,7 +42,9 @@ def require(holds, what):
 
 PRELUDE["merged"] = PreludeFunction('''\
 def merged(tree, other):
-    """Two trees of dicts as one; what is in both is the second's."""
+    """Two trees of dicts and lists as one; what is in both is the second's."""
+    if isinstance(tree, list):
+        return [merged(*pair) for pair in zip(tree, other)]
     if not isinstance(tree, dict) or not isinstance(other, dict):
         return other
     return {**tree, **{key: merged(tree.get(key), below) for key, below in other.items()}}
@@ -140,6 +143,16 @@ def layer_by_layer(step, carry, layers):
     return carry, jax.tree.map(lambda *parts: jnp.stack(parts), *given)
 ''')
 
+PRELUDE["each_layer"] = PreludeFunction('''\
+def each_layer(step, carry, layers):
+    """One layer after another, and what each gives in a list."""
+    given = []
+    for layer in layers:
+        carry, result = step(carry, layer)
+        given.append(result)
+    return carry, given
+''')
+
 PRELUDE["keep_products"] = PreludeFunction('''\
 def keep_products(primitive, *types, **settings):
     """What backward keeps of a layer: products with weights, not what is cheap again."""
@@ -233,6 +246,7 @@ def dropout(key, x, rate):
 ''')
 
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in ATTENTION.items()})
+PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in DECODING.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in LOSSES.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in LOOPS.items()})
 

@@ -325,30 +325,3 @@ ON_GPU: dict[str, tuple[str, tuple[str, ...]]] = {
     "softmax_attention": (_SOURCE.replace(_FIRST, _FIRST + _CUDNN), (*_NEEDS, "fits_cudnn", "cudnn_attention"))
 }
 """What stands in programs for GPUs instead."""
-
-ATTENTION["chunk_attention"] = (
-    '''\
-def chunk_attention(
-    q, k, v, start, mask=None, bias=None, *, scale, window=None, fill=-jnp.inf
-):
-    """Attention of a few queries, the first at place `start`, to all keys kept so far.
-
-    q [..., queries, heads, head], k, v [..., places, kv_heads, _]; see `softmax_attention`.
-    """
-    heads, groups, wide = q.shape[-2], k.shape[-2], jnp.promote_types(q.dtype, jnp.float32)
-    q = q.reshape(*q.shape[:-2], groups, heads // groups, q.shape[-1])
-    scores = jnp.einsum("...qghe,...kge->...ghqk", q, k, preferred_element_type=wide)
-    scores = scores.reshape(*scores.shape[:-4], heads, *scores.shape[-2:]) * scale
-    if bias is not None:
-        scores = scores + bias
-    if mask is not None:
-        scores = jnp.where(mask, scores, fill)
-    age = (start + jnp.arange(q.shape[-4]))[:, None] - jnp.arange(k.shape[-3])
-    seen = (age >= 0) if window is None else (age >= 0) & (age < window)
-    weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf), axis=-1).astype(v.dtype)
-    shape = (*weights.shape[:-3], groups, heads // groups, *weights.shape[-2:])
-    mixed = jnp.einsum("...ghqk,...kge->...qghe", weights.reshape(shape), v)
-    return mixed.reshape(*mixed.shape[:-3], heads, v.shape[-1])
-''',
-    (),
-)

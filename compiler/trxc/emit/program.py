@@ -15,7 +15,7 @@ from ..ir.walk import call_order, symbols
 from ..passes.decode import PREPARE, STEP
 from ..plan.targets import DEFAULT
 from . import entries
-from .decoding import kept_states, write_decode, write_prepare
+from .decoding import kept_states, write_decode, write_prepare, write_split
 from .example import write_main
 from .extern import extern_modules, top_levels
 from .function import layer_form, write_function
@@ -129,7 +129,8 @@ def _blocks(
     blocks += [write_role(context, role) for name, role in ROLES.items() if name in module.roles]
     if STEP in module.roles:
         kept = kept_states(module)
-        blocks += [write_prepare(context, kept, bool(states)), write_decode(context, kept)]
+        rules = tuple(recipe.rules.items()) if recipe and recipe.mesh else ()
+        blocks += [write_split(context), write_prepare(context, kept, bool(states), rules), write_decode(context, kept)]
     if recipe is not None:
         blocks += _training(context, recipe, weights)
     if recipe is not None and recipe.mesh:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..ir import Function
@@ -74,7 +75,7 @@ def write_role(program: ProgramContext, role: Role) -> list[Line]:
 def _calling(program: ProgramContext, role: Role, function: Function) -> list[Line]:
     lines = [f"def {role.name}({', '.join(role.parameters)}):", *docstring(role.doc, "    ")]
     needs = program.needs.functions[function.name]
-    call = _call_text(program, role, function)
+    call = call_text(program, function, role.source, key=role.key)
     values = _result_names(program, function)
     if len(values) == 1 and not needs.changes:
         values = [call]
@@ -98,9 +99,20 @@ def _result_names(program: ProgramContext, function: Function) -> list[str]:
     return names
 
 
-def _call_text(program: ProgramContext, role: Role, function: Function) -> str:
+def call_text(
+    program: ProgramContext, function: Function, source: str, sizes: Sequence[str] = (), key: str = NO_KEY
+) -> str:
+    """A call of a function of the module by a role, whose inputs are in a dict.
+
+    Args:
+        program: what is written.
+        function: which is called.
+        source: the name of the dict.
+        sizes: those that the function takes by keyword, as `name=…`.
+        key: the random key, for a function that takes one.
+    """
     needs = program.needs.functions[function.name]
     arguments = ["params"] * needs.params + ["state"] * needs.state
-    arguments += [f"{role.source}[{literal(value.name or f'x{at}')}]" for at, value in enumerate(function.inputs, 1)]
-    arguments += [role.key] * needs.key
-    return f"{program.functions[function.name]}({', '.join(arguments)})"
+    arguments += [f"{source}[{literal(value.name or f'x{at}')}]" for at, value in enumerate(function.inputs, 1)]
+    arguments += [key] * needs.key
+    return f"{program.functions[function.name]}({', '.join([*arguments, *sizes])})"

@@ -44,8 +44,8 @@ ROOTS: dict[str, frozenset[str]] = {
     "jax": _words(
         """
         numpy nn lax random tree tree_util sharding scipy image ad_checkpoint checkpoint_policies jit grad
-        value_and_grad vmap vjp jvp linearize checkpoint custom_vjp custom_jvp make_mesh set_mesh devices
-        default_backend
+        value_and_grad vmap vjp jvp linearize checkpoint custom_vjp custom_jvp custom_batching make_mesh set_mesh
+        devices default_backend
         """
     ),
     "functools": frozenset({"partial", "reduce"}),

@@ -12,8 +12,8 @@ from ..ir import Path
 from .expressions import literal, parse
 
 
-def subscript(root: ast.expr, path: Iterable[str]) -> ast.expr:
-    """`root["a"]["b"]`."""
+def subscript(root: ast.expr, path: Iterable[str | int]) -> ast.expr:
+    """`root["a"][0]["b"]`."""
     for key in path:
         root = ast.Subscript(root, ast.Constant(key), ast.Load())
     return root

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..dims import Dim, dim
 from ..frozen import Frozen
-from .ir import Function, Module, Parameter, Path
+from .ir import Function, Module, Op, Parameter, Path
 from .walk import SLICED, Loop, Placed, callee, placed_ops, slice_names, stack_count
 
 READS = frozenset({"parameter", "state", "set_state"})
@@ -131,6 +131,16 @@ def slice_name(path: Path, stacks: Sequence[Stack], at: Sequence[int] | None) ->
         else:
             texts[stack.at] = f"{texts[stack.at] or ''}[{at[place] if at is not None else '*'}]"
     return ".".join(text for text in texts if text)
+
+
+def stored_loops(module: Module, function: str, root: Path = ()) -> Iterator[tuple[Path, Op]]:
+    """The loops over layers that a function runs, each as often as it is run, and where their slices are stored."""
+    for placed in placed_ops(module.functions[function]):
+        if placed.op.kind == SLICED:
+            yield tuple(map(storage_key, root + placed.path)), placed.op
+        elif placed.op.kind == "call":
+            below = placed.op.path() if "path" in placed.op.attributes else ()
+            yield from stored_loops(module, callee(placed.op), root + placed.root + below)
 
 
 def parameter_tree(module: Module, function: str) -> list[BoundParameter]:

@@ -209,8 +209,8 @@ class Repeat(ControlOp):
     `names` are names of the slices' own (:func:`trxc.ir.walk.slice_names`): weights are called, and random keys made,
     as if each iteration stood by itself.
 
-    `unrolled` says that its iterations are written out, `remat` what of their inner values backward computes again;
-    neither changes a value.
+    `unrolled` says that its iterations are written out, `apart` that their slices are arrays of their own and no stack,
+    `remat` what of their inner values backward computes again; none of them changes a value.
     """
 
     name = "repeat"
@@ -220,8 +220,9 @@ class Repeat(ControlOp):
         yield from _form(op, regions=1)
         yield from _path(op)
         yield from _remat(op)
-        if not isinstance(op.attributes.get("unrolled", False), bool):
-            yield "`unrolled` is no truth value"
+        for flag in ("unrolled", "apart"):
+            if not isinstance(op.attributes.get(flag, False), bool):
+                yield f"`{flag}` is no truth value"
         if not _is_count(op.attributes.get("count")):
             yield "`count` is no int above 0"
             return

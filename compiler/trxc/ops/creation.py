@@ -8,6 +8,7 @@ from ..dims import Dim, dim
 from ..types import FLOAT, Axis, TensorType
 from .arrays import Array, np
 from .definition import Environment, Example, Instance, OpDefinition, Scope, Setting
+from .shape import number_text
 
 
 class Full(OpDefinition):
@@ -19,6 +20,7 @@ class Full(OpDefinition):
     examples = (
         Example((), {"sizes": ((dim(2), None), (dim(3), "d")), "value": 1.5, "dtype": FLOAT}),
         Example((), {"sizes": (), "value": 0.0, "dtype": FLOAT}),
+        Example((), {"sizes": ((dim(3), None),), "value": float("-inf"), "dtype": FLOAT}),
     )
 
     def infer(self, use: Instance) -> tuple[TensorType, ...]:
@@ -37,7 +39,7 @@ class Full(OpDefinition):
         shape = f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
         if value in (0, 1):
             return f"jnp.{'ones' if value else 'zeros'}({shape}, {dtype})"
-        return f"jnp.full({shape}, {value!r}, {dtype})"
+        return f"jnp.full({shape}, {number_text(value)}, {dtype})"
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """`np.full`."""

@@ -7,8 +7,9 @@ until there is enough.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from ..dims import dim
+from ..dims import Dim, dim
 from ..types import TensorType
 from .arrays import Array, np, numpy_function
 from .attention import Attention, optional_operands
@@ -65,6 +66,7 @@ class WriteAt(Movement):
 
     name = "write_at"
     public = False
+    differentiable = False
     slots = (Operand("x"), Operand("y"), Operand("start", "int"), Setting("along", "axis"))
     examples = (
         Example((Sample((4, 5)), Sample((4, 2)), START), {"along": 1}),
@@ -86,9 +88,8 @@ class WriteAt(Movement):
         return None if operand == 2 or axis == use.attributes.axis("along") else Along(axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """`jax.lax.dynamic_update_slice_in_dim`."""
-        along = axis_number(use.attributes.axis("along"), use.result.rank)
-        return f"jax.lax.dynamic_update_slice_in_dim({', '.join(operands)}, axis={along})"
+        """`write_at` or `write_ring` of the prelude."""
+        return f"{scope.prelude(self.name)}({', '.join(operands)}, axis={use.attributes.axis('along')})"
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """A copy, and a NumPy slice of it set."""
@@ -98,27 +99,57 @@ class WriteAt(Movement):
         return written
 
 
+class WriteRing(WriteAt):
+    """`write_ring(x, y, start) {along}`: as `write_at`, in a ring of so many places as the dim of `x` has.
+
+    Place *p* of the sequence is number *p* modulo their number; those that it takes the room of are forgotten. `y` has
+    no more places than the ring.
+    """
+
+    name = "write_ring"
+    examples = (
+        Example((Sample((4, 5)), Sample((4, 2)), Sample((), "int", values=4)), {"along": 1}),
+        Example((Sample((4, 5)), Sample((3, 5)), Sample((), "int", values=7)), {"along": 0}),
+        Example((Sample((4, 5)), Sample((1, 5)), Sample((), "int", values=6)), {"along": 0}),
+    )
+
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
+        """A copy, and its places set one by one."""
+        (x, y, start), along = operands, use.attributes.axis("along")
+        written = np.moveaxis(x.copy(), along, 0)
+        for at, place in enumerate(np.moveaxis(y, along, 0)):
+            written[(int(start) + at) % x.shape[along]] = place
+        return np.moveaxis(written, 0, along)
+
+
 def _check_start(op: str, start: TensorType) -> None:
     if start.rank:
         raise TypeFault("TRX0205", f"`{op}` starts at one number, not at {start.show()}", operand=1)
 
 
-Q, K, V = Sample((2, 2, 2, 3)), Sample((2, 6, 1, 3)), Sample((2, 6, 1, 4))
+Q, K, V = Sample((2, 2, 2, 3)), Sample((2, 1, 6, 3)), Sample((2, 1, 6, 4))
 RULES = {"scale": 0.5, "causal": True, "window": None, "fill": float("-inf"), "masked": False, "biased": False}
+RULES["ring"] = False
 
 
 class ChunkAttention(Attention):
-    """`attention` of the queries of a chunk, the first of which stands at place `start`, to keys kept from place 0 on.
+    """`attention` of the queries of a chunk to all keys that are kept, those of the chunk among them.
 
-    Operands: as of `attention`, then `start`. Query i sees keys up to place start + i only, and with a `window` only
-    the last so many of these.
+    q is [..lead, queries, heads, head] as in `attention`, k and v are [..lead, kv_heads, places, head]: what is read
+    again for every chunk lies in one piece for each head. Operands: as of `attention`, then, if `causal`, the place
+    `start` of the first query. Query i sees keys up to place start + i then, and with a `window` only the last so many
+    of these. With `ring`, keys and values are kept in a ring, as `write_ring` leaves it after the chunk; it has room
+    for a window before each query of the chunk.
     """
 
     name = "chunk_attention"
     differentiable = False
-    slots = (*Attention.slots, Operand("start", "int"))
+    slots = (*Attention.slots, Setting("ring", "bool"), Operand("start", "int", optional=True))
     examples = (
         Example((Q, K, V, START), RULES),
+        Example((Q, K, V), {**RULES, "causal": False}),
+        Example((Q, K, V, START), {**RULES, "window": 4, "ring": True}),
+        Example((Q, K, V, Sample((), "int", values=9)), {**RULES, "window": 3, "ring": True}),
         Example((Q, K, V, START), {**RULES, "window": 2}),
         Example((Q, K, V, Sample((1, 2, 6)), START), {**RULES, "biased": True}),
         Example(
@@ -129,29 +160,58 @@ class ChunkAttention(Attention):
 
     def infer(self, use: Instance) -> tuple[TensorType, ...]:
         """As of `attention`."""
-        _check_start(self.name, use.operands[-1])
-        return super().infer(use)
+        if use.attributes.flag("causal"):
+            _check_start(self.name, use.operands[-1])
+        return super().infer(self._by_places(use))
+
+    def flops(self, use: Instance) -> Dim:
+        """As of `attention`."""
+        return super().flops(self._by_places(use))
+
+    def _by_places(self, use: Instance) -> Instance:
+        """The use of `attention` that it stands for: keys and values with places before heads."""
+        if any(x.rank < 3 for x in use.operands[:3]):
+            return use
+        q, *given = use.operands
+        given[:2] = [x.with_axes((*x.axes[:-3], x.axes[-2], x.axes[-3], x.axes[-1])) for x in given[:2]]
+        return replace(use, operands=(q, *given))
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`chunk_attention` of the prelude, with what is not as usual."""
         attributes = use.attributes
-        mask, bias = optional_operands(use, operands[:-1])
-        given = [*operands[:3], operands[-1], *([f"mask={mask}"] if mask else []), *([f"bias={bias}"] if bias else [])]
-        given.append(f"scale={attributes.number('scale')!r}")
+        mask, bias = optional_operands(use, operands)
+        given = [*operands[:3], f"scale={attributes.number('scale')!r}"]
+        given += [f"{name}={value}" for name, value in (("mask", mask), ("bias", bias)) if value]
+        if attributes.flag("causal"):
+            given.append(f"start={operands[-1]}")
         if attributes["window"] is not None:
             given.append(f"window={attributes.int_('window')}")
+        if attributes.flag("ring"):
+            given.append("ring=True")
         if mask and attributes.number("fill") != float("-inf"):
             given.append(f"fill={attributes.number('fill')!r}")
         return f"{scope.prelude(self.name)}({', '.join(given)})"
 
+    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
+        """By the definition of `attention`."""
+        q, k, v, *rest = operands
+        return super().reference(use, [q, np.swapaxes(k, -3, -2), np.swapaxes(v, -3, -2), *rest], env)
+
     def seen(self, use: Instance, operands: Sequence[Array]) -> Array:
         """Which query may look at which key."""
+        queries, keys = operands[0].shape[-3], operands[1].shape[-3]
+        if not use.attributes.flag("causal"):
+            return np.ones((queries, keys), np.bool_)
         arange = numpy_function("arange")  # its annotations leave the dtype open
-        query: Array = arange(operands[0].shape[-3]) + operands[-1]
-        key: Array = arange(operands[1].shape[-3])
+        query: Array = arange(queries) + operands[-1]
+        key: Array = arange(keys)
+        if use.attributes.flag("ring"):
+            last = query[-1]
+            key = np.asarray(last - (last - key) % keys)  # the last place of that number
         age = np.asarray(np.reshape(query, (-1, 1)) - key)
         window = use.attributes["window"]
-        return (age >= 0) & (age < (len(key) if window is None else use.attributes.int_("window")))
+        limit = keys if window is None else use.attributes.int_("window")
+        return np.asarray((age >= 0) & (age < limit) & (key >= 0), np.bool_)
 
 
-OPS = (ReadAt(), WriteAt(), ChunkAttention())
+OPS = (ReadAt(), WriteAt(), WriteRing(), ChunkAttention())

@@ -32,6 +32,13 @@ class Target:
     """Whether layers outside of loops can be computed again. On CPUs XLA merges that with the first computation: the
     temporaries of three different blocks of w4_gpt are 216 MB with `remat = full` and without; those of a scan of six
     fall from 453 to 112 MB, and not at all where they are written out. For gpu and tpu as `jax.checkpoint` says."""
+    split_layers: int = 96
+    """Up to how many layers of derived decoding are written out, with weights and caches of their own, not of a stack.
+
+    Six layers of 384 features, one row, room for 256 places: 0.34 of the time a token (0.31 to 0.36, 9 rounds by turns
+    on two cores of an x86-64 server, jax 0.10.2). What it costs is compiling, once for a loop of tokens, and a second
+    copy of these weights while tokens are drawn. For gpu and tpu a recommendation, not measured.
+    """
     roll_from: int = 4
     """From how many equal layers on `roll-layers` makes one loop of them.
 

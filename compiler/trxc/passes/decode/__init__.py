@@ -21,7 +21,7 @@ from ...ir import Module
 from ..base import Pass, Remarks
 from .derive import PREPARE, STEP, derive_decoding
 from .kinds import RefusedError
-from .scope import CAPACITY, KEPT
+from .scope import CAPACITY, KEPT, window_of
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ class DeriveDecoding(Pass):
             remarks.missed(self.name, message, error.span)
 
 
-__all__ = ["CAPACITY", "KEPT", "PREPARE", "STEP", "DeriveDecoding", "RefusedError", "derive_decoding"]
+__all__ = ["CAPACITY", "KEPT", "PREPARE", "STEP", "DeriveDecoding", "RefusedError", "derive_decoding", "window_of"]

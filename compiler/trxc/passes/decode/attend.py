@@ -1,18 +1,20 @@
 """Attention of a chunk's queries to all keys so far.
 
-Keys and values are kept: those of the chunk are put behind those before. `chunk_attention` is told where its first
-query stands, so that `causal` and `window` hide what they hid; what hides or moves scores otherwise is computed for the
-chunk's queries and all keys that are kept.
+Keys and values are kept, heads first: those of the chunk are put behind those before. `chunk_attention` is told where
+its first query stands, so that `causal` and `window` hide what they hid; what hides or moves scores otherwise is
+computed for the chunk's queries and all keys that are kept. Under a window a ring of places is enough.
 """
 
 from __future__ import annotations
 
-from ...ir import Op, Value
+from ...dims import dim
+from ...ir import Attribute, Op, Value
 from ...ops.attention import optional_operands
+from ...types import TensorType
 from .indices import indexed
 from .kinds import Fixed, Indexed, RefusedError, Role, Timed
 from .places import instance
-from .scope import Scope
+from .scope import CAPACITY, Scope, ring
 
 
 def attend(scope: Scope, op: Op) -> None:
@@ -27,15 +29,58 @@ def attend(scope: Scope, op: Op) -> None:
         raise RefusedError("attention whose queries are not the places of the sequence", op.span)
     timed = [known for known in (k, v) if not isinstance(known, Fixed)]
     if not timed:
-        _emit(scope, op, [q.value, *(scope.fixed(value, op.span) for value in op.operands[1:3])], axis, None)
+        kept = [_heads_first_of_fixed(scope, value, op) for value in op.operands[1:3]]
+        _emit(scope, op, [q.value, *kept], axis, None)
         return
     if not all(isinstance(known, Timed) and known.axis == axis for known in (k, v)):
         raise RefusedError("attention whose keys or values are not the places of the sequence", op.span)
     if not op.attributes["causal"]:
         raise _not_causal(op)
     assert isinstance(k, Timed) and isinstance(v, Timed)
-    kept = [scope.all_places(known.value, axis, op.span) for known in (k, v)]
-    _emit(scope, op, [q.value, *kept], axis, "key")
+    window = op.attributes["window"] if _hides_nothing_else(op) else None
+    assert window is None or isinstance(window, int)
+    places = CAPACITY if window is None else ring(window)
+    kept = [scope.all_places(_heads_first(scope, known.value, op), axis + 1, op.span, places) for known in (k, v)]
+    _emit(scope, op, [q.value, *kept], axis, "key", in_ring=window is not None)
+
+
+def _hides_nothing_else(op: Op) -> bool:
+    """Whether neither mask nor bias tells keys apart, whose places those in a ring are not."""
+    extras = (extra for extra in optional_operands(instance(op), op.operands) if extra is not None)
+    return all(not extra.type.rank or extra.type.sizes[-1] == dim(1) for extra in extras)
+
+
+def _heads_first(scope: Scope, value: Value, op: Op) -> Value:
+    """Keys or values of the step with heads before places."""
+    key = ("heads first", value)
+    if key not in scope.made:
+        attributes, type_ = _swapped(value.type)
+        scope.made[key] = scope.emit("transpose", [value], type_, op.span, attributes, value.name)
+    return scope.made[key]
+
+
+def _heads_first_of_fixed(scope: Scope, value: Value, op: Op) -> Value:
+    """The same of what no place of the sequence plays a part in; what is computed before, is kept so."""
+    known = scope.of(value)
+    assert isinstance(known, Fixed)
+    if not known.computed:
+        return _heads_first(scope, scope.fixed(value, op.span), op)
+    key = ("heads first", value)
+    if key not in scope.made:
+        attributes, type_ = _swapped(value.type)
+
+        def begin() -> Value:
+            return scope.emit_before("transpose", [scope.before(value)], type_, op.span, attributes)
+
+        scope.made[key], _ = scope.carried(value.name or "fixed", type_, op.span, begin)
+        scope.made[key].name = value.name
+    return scope.made[key]
+
+
+def _swapped(type_: TensorType) -> tuple[dict[str, Attribute], TensorType]:
+    """The attributes of a transpose of the second and third last axes, and what it gives."""
+    order = [*range(type_.rank - 3), type_.rank - 2, type_.rank - 3, type_.rank - 1]
+    return {"order": tuple(order)}, type_.with_axes([type_.axes[at] for at in order])
 
 
 def _not_causal(op: Op) -> RefusedError:
@@ -47,17 +92,16 @@ def _not_causal(op: Op) -> RefusedError:
     return RefusedError("attention looks at all places, also at later ones: it is not causal", op.span, ahead=True)
 
 
-def _emit(scope: Scope, op: Op, operands: list[Value], axis: int, keys: Role | None) -> None:
+def _emit(scope: Scope, op: Op, operands: list[Value], axis: int, keys: Role | None, *, in_ring: bool = False) -> None:
     """The op of the chunk; `keys` is whose places the scores' last axis has, if it has any."""
     for extra in optional_operands(instance(op), op.operands):
         if extra is not None:
             operands.append(_scores(scope, op, extra, keys))
-    kind = op.kind
     if keys is not None:
         operands.append(scope.target.start)
-        kind = "chunk_attention"
     result = Value(scope.chunked(op.result.type), op.result.name)
-    scope.step.ops.append(Op(kind, operands, dict(op.attributes), [result], span=op.span))
+    attributes: dict[str, Attribute] = {**op.attributes, "ring": in_ring}
+    scope.step.ops.append(Op("chunk_attention", operands, attributes, [result], span=op.span))
     scope.known[op.result] = Timed(result, axis)
 
 

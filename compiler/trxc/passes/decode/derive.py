@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...ir import Function, Module, Op, Region, Value
-from ...ir.clone import clone_function, inline_call
-from ...ir.walk import attribute_symbols, call_order, callee, captures, count_uses
-from . import attend, loops, places
-from .kinds import Fixed, Indexed, Prefix, RefusedError, Timed
+from ...ir import Function, Module, Op, Path, Region, Value
+from ...ir.clone import Renaming, clone_function, inline_call
+from ...ir.walk import attribute_symbols, call_order, callee, captures, count_uses, function_symbols
+from ..prune import CHECKS, needed
+from . import attend, loops, pairs, places
+from .kinds import Fixed, Indexed, Pairs, Prefix, RefusedError, Timed
 from .loops import Given, Variant
-from .scope import Scope, Target
+from .scope import Scope, Target, renamed_symbols
 
 STEP, PREPARE = "decode", "prepare"
 EXTRAS = ("start", "count", "slots")
@@ -56,13 +57,21 @@ class _Deriver:
     module: Module
     only: dict[str, int]
     known: dict[tuple[str, Given], Variant] = field(default_factory=dict[tuple[str, Given], Variant])
+    sources: dict[str, Function] = field(default_factory=dict[str, Function])
+    keeping: dict[str, set[Path]] = field(default_factory=dict[str, set[Path]])
+    """By the name of a step: what it is made of, and the paths of layers that keep something under their own names."""
 
     def derive(self, name: str, given: Given, *, root: bool = False) -> Variant:
         """The variant of a function for arguments of these kinds."""
         key = (name, given)
         if key not in self.known:
-            self.known[key] = self._derived(clone_function(self.module.functions[name]), given, root)
+            self.known[key] = self._derived(self._source(name), given, root)
         return self.known[key]
+
+    def _source(self, name: str) -> Function:
+        """A copy to take apart; sizes of the model's that are called as those of decoding get other names."""
+        function = self.module.functions[name]
+        return clone_function(function, renaming=Renaming(renamed_symbols(function_symbols(function))))
 
     def _derived(self, source: Function, given: Given, root: bool) -> Variant:
         at = next(at for at, kind in enumerate(given) if isinstance(kind, int))
@@ -71,15 +80,25 @@ class _Deriver:
         symbol = source.inputs[at].type.sizes[axis].symbol
         if symbol is None:
             raise RefusedError("its length is no size of its own", source.span)
-        self._inline_places(source, symbol.name)
+        if root:
+            self._drop_other_outputs(source)
         target = Target(symbol.name, self._function(source, STEP), self._function(source, PREPARE))
+        self.sources[target.step.name], self.keeping[target.step.name] = source, set()
         scope = Scope(target, target.step.body, target.prepare.body)
         variant = Variant(target.step.name, target.prepare.name)
         self._arguments(scope, source, given, root)
         self._run(scope, source.body)
+        for function in (target.step, target.prepare):
+            function.parameters.update(source.parameters)  # some are those of layers that were written out
         self._results(scope, source, variant)
         self._finish(scope, source, variant, given, root)
         return variant
+
+    def _drop_other_outputs(self, source: Function) -> None:
+        """What is computed for other outputs may look ahead: it is no part of what is generated from."""
+        live = needed(source.body, [source.results[self.only[source.name]]])
+        ops = source.body.ops
+        ops[:] = [op for op in ops if op.kind in (CHECKS, "set_state") or not live.isdisjoint(op.results)]
 
     def _function(self, source: Function, suffix: str) -> Function:
         name, number = f"{source.name}_{suffix}", 1
@@ -90,17 +109,6 @@ class _Deriver:
         function.parameters.update(source.parameters)
         self.module.functions[name] = function
         return function
-
-    def _inline_places(self, source: Function, time: str) -> None:
-        """Calls that give places, or are given them, are written out: what a mask is, is decided where it is used."""
-        changed = True
-        while changed:
-            changed = False
-            for op in [op for op in source.body.walk() if op.kind == "call"]:
-                timed = [time in _symbols(value) for value in op.operands]
-                if not any(timed) and any(time in _symbols(value) for value in op.results):
-                    inline_call(self.module, source, op)
-                    changed = True
 
     def _arguments(self, scope: Scope, source: Function, given: Given, root: bool) -> None:
         for value, kind in zip(source.inputs, given, strict=True):
@@ -123,9 +131,35 @@ class _Deriver:
     # --------------------------------------------------------------------------- ops
 
     def _run(self, scope: Scope, region: Region) -> None:
-        for op in region.ops:
+        at, scope.region = 0, region
+        while at < len(region.ops):
+            op = region.ops[at]
+            if op.kind == "call" and (self._is_of_places(scope, op) or self._keeps_again(scope, op)):
+                inline_call(self.module, self.sources[scope.target.step.name], op)
+                continue
             scope.makers.update(dict.fromkeys(op.results, op))
             self._op(scope, op)
+            at += 1
+
+    def _is_of_places(self, scope: Scope, op: Op) -> bool:
+        """Whether a call is given numbers or pairs of places, or gives them: what they become, their use decides."""
+        known = [scope.of(value) for value in op.operands]
+        if any(isinstance(each, Pairs) for each in known) or any(pairs.is_square(scope, value) for value in op.results):
+            return True
+        if any(isinstance(each, Timed) for each in known):
+            return any(isinstance(each, Indexed) for each in known)
+        return any(scope.target.time in _symbols(value) for value in op.results)
+
+    def _keeps_again(self, scope: Scope, op: Op) -> bool:
+        """Whether a layer is applied once more that keeps something: written out, it keeps the second apart."""
+        place, taken = scope.root + op.path(), self.keeping[scope.target.step.name]
+        if not any(isinstance(scope.of(value), Timed) for value in op.operands):
+            return False
+        if self.derive(callee(op), loops.given_of(scope, op)).step == callee(op):
+            return False
+        again = any(place[: len(path)] == path for path in taken)
+        taken.add(place)
+        return again
 
     def _op(self, scope: Scope, op: Op) -> None:
         if op.kind == "require":
@@ -133,7 +167,7 @@ class _Deriver:
                 scope.step.ops.append(Op(op.kind, [], dict(op.attributes), [], span=op.span))
             return
         around = [scope.of(value) for value in [*op.operands, *_outside(op)]]
-        if any(isinstance(known, Timed | Prefix) for known in around):
+        if any(isinstance(known, Timed | Prefix | Pairs) for known in around):
             self._timed(scope, op)
         elif any(isinstance(known, Indexed) for known in around) or scope.target.time in _op_symbols(op):
             self._indexed(scope, op)
@@ -154,6 +188,8 @@ class _Deriver:
             attend.attend(scope, op)
         elif op.kind in ("cond", "extern", "set_state"):
             raise RefusedError(f"`{op.kind}` is not known in parts of a sequence", op.span)
+        elif pairs.is_of_pairs(scope, op):
+            pairs.translate(scope, op)
         else:
             places.translate(scope, op)
 

@@ -49,7 +49,7 @@ def _made(scope: Scope, known: Indexed, roles: dict[int, Role]) -> Value:
         return _table(scope, op, roles)
     if op.kind == "full":
         sized = _sized(op.result.type, roles)
-        return scope.emit("full", [], sized, op.span, _attributes(scope, op, sized, roles))
+        return scope.emit("full", [], sized, op.span, sized_attributes(scope, op, sized, roles))
     return _place_by_place(scope, op, known.index, roles)
 
 
@@ -90,7 +90,7 @@ def _place_by_place(scope: Scope, op: Op, index: int, roles: Mapping[int, Role])
             wanted[axis] = roles[along.axis]
         operands.append(indexed(scope, value, wanted, op.span))
     results = [Value(_sized(value.type, roles), value.name) for value in op.results]
-    attributes = _attributes(scope, op, results[0].type, roles)
+    attributes = sized_attributes(scope, op, results[0].type, roles)
     scope.step.ops.append(Op(op.kind, operands, attributes, results, span=op.span))
     return results[index]
 
@@ -100,7 +100,7 @@ def _sized(type_: TensorType, roles: Mapping[int, Role]) -> TensorType:
     return type_.with_axes(axes)
 
 
-def _attributes(scope: Scope, op: Op, result: TensorType, roles: Mapping[int, Role]) -> dict[str, Attribute]:
+def sized_attributes(scope: Scope, op: Op, result: TensorType, roles: Mapping[int, Role]) -> dict[str, Attribute]:
     """An op's attributes, with the lengths of the places where they speak of the whole's."""
     if op.kind in ("broadcast", "reshape", "full"):
         return {**op.attributes, "sizes": tuple((axis.size, axis.name) for axis in result.axes)}

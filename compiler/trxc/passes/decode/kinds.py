@@ -10,6 +10,7 @@ keeps what later chunks need. Every value of the original is one of these:
 - :class:`Indexed`: numbers of places and what is computed from them alone: `iota(seq)`, a table of positions, a mask.
   It is computed for whichever places it is asked for: those of the chunk, or those of all that is kept.
 - :class:`Prefix`: a timed value without its last `missing` places, as `x[:, :-1]`; what is put before it moves it on.
+- :class:`Pairs`: it has two axes of time, as scores of queries and keys have.
 """
 
 from __future__ import annotations
@@ -57,7 +58,20 @@ class Prefix:
     missing: int
 
 
-Known: TypeAlias = "Fixed | Timed | Indexed | Prefix"
+@dataclass(frozen=True)
+class Pairs:
+    """`value` has the chunk's places along `query`, and all that are kept along `key`; see :mod:`.pairs`.
+
+    `hidden` is what it holds where the key is later than the query, None if that is not one known number.
+    """
+
+    value: Value
+    query: int
+    key: int
+    hidden: float | None
+
+
+Known: TypeAlias = "Fixed | Timed | Indexed | Prefix | Pairs"
 
 
 class RefusedError(Exception):

@@ -15,6 +15,7 @@ from ...ops.definition import Along
 from ...types import INT, Axis, TensorType
 from .indices import indexed
 from .kinds import Fixed, Indexed, Prefix, RefusedError, Role, Timed
+from .look_back import looked_up
 from .scope import CHUNK, Scope
 
 BEGINS: dict[str, tuple[str, float]] = {
@@ -46,6 +47,8 @@ def along_time(scope: Scope, op: Op) -> Along:
         if not isinstance(known, Timed):
             continue
         along = definition.along(use, number, known.axis)
+        if along is None and _takes_first(op, known.axis):
+            raise RefusedError("the first place is used at later ones", op.span)
         if along is None:
             raise RefusedError(f"`{op.kind}` {TOGETHER}", op.span, ahead=True)
         found.add(along)
@@ -54,13 +57,24 @@ def along_time(scope: Scope, op: Op) -> Along:
     return found.pop()
 
 
+def _takes_first(op: Op, axis: int) -> bool:
+    """Whether an op takes the first place of the sequence alone, which no later one plays a part in."""
+    attributes = Attributes(op.attributes)
+    if op.kind == "take_index":
+        return attributes.size("index").size == dim(0)
+    if op.kind != "slice":
+        return False
+    start, stop = (attributes.sizes(name)[axis].size for name in ("starts", "stops"))
+    return (start, stop) == (dim(0), dim(1))
+
+
 def translate(scope: Scope, op: Op) -> None:
     """Puts what an op with timed operands is for a chunk into the step.
 
     Raises:
         RefusedError: a place would need later ones.
     """
-    if _moved_on(scope, op) or _cut(scope, op):
+    if _moved_on(scope, op) or _cut(scope, op) or looked_up(scope, op):
         return
     along = along_time(scope, op)
     for value in op.results:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...dims import Dim, dim
@@ -16,11 +16,36 @@ from .kinds import Fixed, Known
 CHUNK, CAPACITY = "chunk", "capacity"
 """The symbols of a chunk's length, and of how many places are kept."""
 
+RING = "ring_"
+"""What the symbol of a ring's length begins with, before its window."""
+
 KEPT = Initializer("kept", "jax.nn.initializers:zeros")
 """How states begin that decoding adds; by this name `precision` knows them."""
 
 TOTAL = Initializer("zeros", "jax.nn.initializers:zeros")
 """How running totals begin."""
+
+
+def ring(window: int) -> str:
+    """The symbol for how many places are kept where a query sees `window`: those before a chunk, and the chunk's."""
+    return f"{RING}{window}"
+
+
+def window_of(symbol: str) -> int | None:
+    """How many places a query sees of a :func:`ring` with this symbol; None of any other."""
+    return int(symbol.removeprefix(RING)) if symbol.startswith(RING) else None
+
+
+def renamed_symbols(taken: Iterable[str]) -> dict[str, Dim]:
+    """Other names for symbols that are called as those of decoding."""
+    taken, found = set(taken), dict[str, Dim]()
+    for name in sorted(taken):
+        if name in (CHUNK, CAPACITY) or name.startswith(RING):
+            fresh = f"given_{name}"
+            while fresh in taken:
+                fresh += "_"
+            found[name] = dim(fresh)
+    return found
 
 
 @dataclass
@@ -44,13 +69,17 @@ class Target:
 
 @dataclass
 class Scope:
-    """One region: where its ops go, what is known of the original's values, and the path of what is kept in it."""
+    """One region: where its ops go, what is known of the original's values, and the path of what is kept in it.
+
+    `region` is the original's, once it is walked through.
+    """
 
     target: Target
     step: Region
     prepare: Region
     parent: Scope | None = None
     root: Path = ()
+    region: Region | None = None
     known: dict[Value, Known] = field(default_factory=dict[Value, Known])
     makers: dict[Value, Op] = field(default_factory=dict[Value, Op])
     made: dict[tuple[str, Value], Value] = field(default_factory=dict[tuple[str, Value], Value])
@@ -71,6 +100,10 @@ class Scope:
     def maker(self, value: Value) -> Op | None:
         """The original's op that gives it."""
         return self.owner(value).makers.get(value)
+
+    def all_makers(self) -> Mapping[Value, Op]:
+        """The original's ops by what they give, those of the regions around among them."""
+        return {**self.parent.all_makers(), **self.makers} if self.parent else self.makers
 
     # --------------------------------------------------------------------------- ops
 
@@ -179,13 +212,17 @@ class Scope:
             wanted = f"{name}_cache_{number}"
         return (wanted,)
 
-    def all_places(self, value: Value, axis: int, span: Span | None) -> Value:
-        """A timed value at all places so far: those of the chunk are put where they belong among what is kept."""
-        key = ("places", value)
+    def all_places(self, value: Value, axis: int, span: Span | None, places: str = CAPACITY) -> Value:
+        """A timed value at all places so far: those of the chunk are put where they belong among what is kept.
+
+        `places` is how many are kept: fewer than all in a :func:`ring`.
+        """
+        key = (places, value)
         if key not in self.made:
-            whole = value.type.with_axes(_resized(value.type.axes, axis, dim(CAPACITY)))
+            whole = value.type.with_axes(_resized(value.type.axes, axis, dim(places)))
             old, write = self.carried(value.name or "x", whole, span)
-            new = self.emit("write_at", [old, value, self.target.start], whole, span, {"along": axis}, value.name)
+            kind = "write_at" if places == CAPACITY else "write_ring"
+            new = self.emit(kind, [old, value, self.target.start], whole, span, {"along": axis}, value.name)
             write(new)
             self.made[key] = new
         return self.made[key]
