@@ -15,13 +15,14 @@ import numpy as np
 
 from .beam import Continuation, best_hypotheses
 from .errors import RunError
+from .placement import Placement
 from .rows import CachedRows, Given, Rows, WholeRows
 from .sample.stage import Stage
 from .search import Beam
 from .stages import Stages
 from .stepping import ENDED, Ids, step_by_step
 from .trees import Tree
-from .untyped import jax, jnp
+from .untyped import jax
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,10 @@ def decode(
         yield from _best(decoder, params, state, prompts, limit, eos, constants)
         return
     given = _given(decoder, params, state, prompts, limit, constants)
-    yield from step_by_step(
+    steps = step_by_step(
         decoder.rows, given, Stages(decoder.stages), prompts, limit=limit, seed=seed, eos=eos, fixed=decoder.fixed
     )
+    yield from _placement(decoder.program).steps(steps)
 
 
 def search(
@@ -85,7 +87,8 @@ def search(
 ) -> list[list[Continuation]]:
     """The best continuations of each prompt, the best first; takes what :func:`decode` takes."""
     given = _given(decoder, params, state, prompts, limit, constants)
-    return best_hypotheses(decoder.rows, given, prompts, beam, limit=limit, eos=eos, fixed=decoder.fixed)
+    with _placement(decoder.program).context():
+        return best_hypotheses(decoder.rows, given, prompts, beam, limit=limit, eos=eos, fixed=decoder.fixed)
 
 
 def _best(
@@ -120,10 +123,18 @@ def _given(
         raise RunError("there is no prompt", hints=("give at least one, or a text to start from",))
     if not all(len(prompt) for prompt in prompts):
         raise RunError("the prompt is empty", hints=("give at least one token to start from",))
-    inputs = {name: jnp.asarray(value) for name, value in (constants or {}).items()}
+    placement = _placement(decoder.program)
+    inputs = placement.put(constants or {})
+    params, state = placement.weights(params, state)
     if isinstance(decoder.rows, CachedRows) and hasattr(decoder.program, "split"):
         params = _split(decoder.program)(params)
     return Given(params, state, inputs)
+
+
+@lru_cache(maxsize=8)
+def _placement(program: ModuleType) -> Placement:
+    """Where weights and caches live; on fewer devices than the mesh has, generation is that of one."""
+    return Placement.of(program, lambda _: None)
 
 
 @lru_cache(maxsize=8)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from .trees import Tree
 from .untyped import jax, optax
 
 Batch = Mapping[str, Any]
+Step = TypeVar("Step")
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,23 @@ class Placement:
                 optimizer, beside, tree["opt_state"], self.params, transform_non_params=copy, is_leaf=_is_masked
             ),
         }
+
+    def weights(self, params: Tree, state: Tree) -> tuple[Tree, Tree]:
+        """Put weights and states that nothing is learnt of in place."""
+        if self.mesh is None:
+            return params, state
+        everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
+        return jax.device_put(params, self.params), jax.device_put(state, everywhere)
+
+    def steps(self, steps: Iterator[Step]) -> Iterator[Step]:
+        """The same, each made in the context of the mesh, which its user is not in."""
+        while True:
+            with self.context():
+                try:
+                    step = next(steps)
+                except StopIteration:
+                    return
+            yield step
 
     def put(self, batch: Batch) -> dict[str, Any]:
         """A batch on its devices; a field whose leading axis does not divide goes to all of them."""
