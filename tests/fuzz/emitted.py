@@ -26,6 +26,9 @@ from trxc.storage import by_name, restored, stored
 
 from .harmless import EAGER, Array, Divergence, Verdict, batch_of, distance
 
+WIDER = (("bfloat16", "float64"), ("float32", "float64"), ("int32", "int64"))
+"""What stands for what in a program's text, so that it computes with 64 bits."""
+
 DOUBLE, SINGLE = 1e-9, 1e-4
 SLOPE, STEP = 1e-5, 1e-6
 """What a derivative along a line may be off by, as a share of its terms, and the step of the difference."""
@@ -67,7 +70,7 @@ class Emitted:
     def computation(self, *, double: bool) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """A function of arrays for jax to compile, and the arrays: outputs, then loss and state with gradients."""
         source = self.source
-        for narrow, wide in (("bfloat16", "float64"), ("float32", "float64"), ("int32", "int64")) if double else ():
+        for narrow, wide in WIDER if double else ():
             source = source.replace(narrow, wide)
         emitted: dict[str, Any] = {"__name__": "program"}
         exec(compile(source, "program.py", "exec"), emitted)
