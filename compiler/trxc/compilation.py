@@ -155,7 +155,10 @@ def _compile(
         _keep_all(module)
     unoptimised = clone_module(module)
     recipe = emit_recipe(chosen, checked) if chosen.train is not None else None
-    _optimise(module, chosen, recipe, options)
+    try:
+        _optimise(module, chosen, recipe, options)
+    except RefusedError as error:
+        raise CompileError([not_causal(chosen.model, unoptimised, error)]) from None
     for warning in options.remarks.warnings:
         diagnostics.add(warning)
     try:
@@ -231,13 +234,9 @@ def _optimise(module: Module, chosen: Elaborated, recipe: EmitRecipe | None, opt
         optimizer=optimizer,
         generate=chosen.generated,
     )
-    try:
-        run_passes(
-            module, passes, disabled=options.disabled, before=partial(show, "before"), after=after,
-            remarks=options.remarks,
-        )  # fmt: skip
-    except RefusedError as error:
-        raise CompileError([not_causal(chosen, error)]) from None
+    run_passes(
+        module, passes, disabled=options.disabled, before=partial(show, "before"), after=after, remarks=options.remarks
+    )
 
 
 def _precision(chosen: Elaborated) -> str:

@@ -14,9 +14,11 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .diagnostics import Diagnostic, Diagnostics
+from .diagnostics import Diagnostic, Diagnostics, Label
 from .diagnostics.internal import InternalError
 from .elaborate.program import Checked, Elaborated, check_program
+from .ir import Module
+from .ir.walk import call_order, callee
 from .source import Source, Span
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 RECURSION_LIMIT = 20_000
 """Chains of up to 2,000 terms are legal, and their trees as deep."""
+
+
+LIBRARY = "std/"
+"""What the names of the library's sources begin with."""
 
 
 class CompileError(Exception):
@@ -106,13 +112,37 @@ def check_causality(checked: Checked, diagnostics: Diagnostics) -> None:
     for each in asked.values():
         error = looks_ahead(each.module, *each.generated)
         if error is not None and error.ahead:
-            diagnostics.add(not_causal(each, error))
+            diagnostics.add(not_causal(each.model, each.module, error))
 
 
-def not_causal(chosen: Elaborated, error: RefusedError) -> Diagnostic:
-    """What is wrong with a model that is generated from, and looks ahead."""
-    message = f"`{chosen.model}` cannot be generated from: {error.reason}"
-    return Diagnostic("TRX0601", message, error.span, helps=(error.help,) if error.help else ())
+def not_causal(model: str, module: Module, error: RefusedError) -> Diagnostic:
+    """What is wrong with a model that is generated from, and looks ahead; `module` is as it was before any pass.
+
+    Where a layer of the library does, it is said of its use.
+    """
+    message = f"`{model}` cannot be generated from: {error.reason}"
+    helps = (error.help,) if error.help else ()
+    use = _use_of_library(module, error.span) if error.span else None
+    if use is None or error.span is None:
+        return Diagnostic("TRX0601", message, error.span, helps=helps)
+    return Diagnostic("TRX0601", message, use, labels=(Label(error.span, "this looks ahead"),), helps=helps)
+
+
+def _use_of_library(module: Module, span: Span) -> Span | None:
+    """Where the program's own text calls what has a place in the library; None for a place in the text itself."""
+    if not span.source.name.startswith(LIBRARY):
+        return None
+    functions = [module.functions[name] for name in call_order(module, [module.roles["apply"]])]
+    todo = [function.name for function in functions if any(op.span == span for op in function.body.walk())]
+    for name in todo:  # grows
+        for function in functions:
+            for op in function.body.walk():
+                if op.kind == "call" and callee(op) == name and op.span is not None:
+                    if not op.span.source.name.startswith(LIBRARY):
+                        return op.span
+                    if function.name not in todo:
+                        todo.append(function.name)
+    return None
 
 
 def choose(checked: Checked, name: str | None) -> Elaborated:

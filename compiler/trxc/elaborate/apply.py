@@ -232,6 +232,8 @@ def _call_instance(
     pairs = [(name, operand.type) for name, operand in zip(names, operands, strict=True)]
     record = build(session, key, calls.stem_of(instance), pairs, unit_body, run,
                    title=title_of(instance), doc=item.doc, span=item.name.span)  # fmt: skip
+    if session.library.is_standard(span.source):  # a combinator applies what the program gave it
+        span = _place(instance, body, span)
     return call_function(record, operands, path, body, span)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ...ir import Op, Value
 from ...ops import OPS
-from ..attention_masks import FLIPPED, Condition, nonnegative
+from ..attention_masks import FLIPPED, Condition, nonnegative, positions
 from .kinds import Pairs
 from .places import instance
 from .scope import Scope
@@ -52,6 +52,8 @@ def later(scope: Scope, value: Value, query: int, key: int) -> float | None:
         return None
     if op.kind in FLIPPED:
         return _compared(scope, op, query, key)
+    if op.kind in ("equal", "not_equal"):
+        return _equal(scope, op, query, key)
     return _combined(op.kind, [_of_operand(scope, op, number, query, key) for number in range(len(op.operands))])
 
 
@@ -78,6 +80,19 @@ def _compared(scope: Scope, op: Op, query: int, key: int) -> float | None:
     if offset is not None and along == {rank - query: -1, rank - key: 1} and offset >= -1:
         return 1.0
     return None
+
+
+def _equal(scope: Scope, op: Op, query: int, key: int) -> float | None:
+    """Whether two positions are the same, as far as it is the same for every later key."""
+    left, right = (positions(value, scope.all_makers()) for value in op.operands)
+    if left is None or right is None or query < 0 or key < 0:
+        return None
+    rank, gap = op.result.type.rank, left.plus(right, -1)
+    offset, ahead = gap.offset.value, gap.along.get(rank - key)
+    if offset is None or dict(gap.along) not in ({rank - query: 1, rank - key: -1}, {rank - query: -1, rank - key: 1}):
+        return None
+    apart = offset >= 0 if ahead == 1 else offset <= 0  # key - query is 1 at least
+    return float(op.kind == "not_equal") if apart else None
 
 
 def _combined(kind: str, parts: Sequence[float | None]) -> float | None:
