@@ -7,13 +7,15 @@ may store weights elsewhere: they are carried over, and states compared, by name
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 import trxc
+from trxc import reference
 from trxc.ir import Module, Path
 from trxc.ir.clone import clone_module
 from trxc.ir.parameters import Stack, Trees
@@ -30,9 +32,9 @@ from .shrink import swept
 
 ROLES = ("apply", "loss", "measure")
 TOLERANCE = 1e-9
-NUDGE = 1e-13
-"""By how much weights and inputs are nudged, as a share of each, to see what rounding alone makes of a result: where
-nearly equal numbers are subtracted, more than the tolerance."""
+NUDGE = 1e-15
+"""By how much the result of every op is nudged, as a share of each number, to see what rounding alone makes of a
+program's results: more than the tolerance where nearly equal numbers are subtracted, or 1e9 is added to hide a score."""
 LARGEST_EXCUSE = 1e-4
 RULES = (("batch", ("data",)),)
 EAGER = replace(
@@ -73,7 +75,7 @@ class Verdict:
     worst: float = 0.0
     finite: bool = True
     excused: int = 0
-    """How many results were off by no more than nudging the program's weights and inputs moves them."""
+    """How many results were off by no more than nudging what every op of the program gives moves them."""
     kinds: set[str] = field(default_factory=set[str])
     changed: set[str] = field(default_factory=set[str])
 
@@ -230,20 +232,21 @@ class _Trial:
                 raise _DivergedError(stage, f"{name} is off by {off:.2g} of the largest")
 
     def _moved_by_nudges(self) -> dict[str, float]:
-        """How far each result of the program as it was written moves with its weights and inputs, at most."""
+        """How far each result of the program as it was written moves with those of its ops, at most."""
         if self.moved is None:
-            several = [self._outcome(self.module, "nudged", np.random.default_rng(seed)) for seed in range(4)]
+            several: list[dict[str, Array]] = []
+            for seed in range(4):
+                with nudged_ops(np.random.default_rng(seed)):
+                    several.append(self._outcome(self.module, "nudged"))
             self.moved = {name: max(distance(self.wanted[name], o[name]) for o in several) for name in self.wanted}
         return self.moved
 
-    def _outcome(self, module: Module, stage: str, nudged: np.random.Generator | None = None) -> dict[str, Array]:
+    def _outcome(self, module: Module, stage: str) -> dict[str, Array]:
         found: dict[str, Array] = {}
         stores = Stores(module)
         try:
             for role, inputs in self.inputs.items():
                 params, state = self.weights[role], self.states[role]
-                if nudged is not None:
-                    params, inputs = _nudged(params, nudged), _nudged(inputs, nudged)
                 moved = stores.of(role) != self.stores.of(role)
                 if moved:
                     params, state = (restored(self.module, module, role, tree) for tree in (params, state))
@@ -257,13 +260,24 @@ class _Trial:
         return found
 
 
-def _nudged(tree: Any, rng: np.random.Generator) -> Any:
-    """Arrays a little off, in a dict or a list."""
-    if isinstance(tree, dict):
-        return {key: _nudged(below, rng) for key, below in tree.items()}
-    if isinstance(tree, list):
-        return [_nudged(each, rng) for each in tree]
-    return tree * (1 + NUDGE * rng.uniform(-1, 1, tree.shape)) if tree.dtype.kind == "f" else tree
+@contextmanager
+def nudged_ops(rng: np.random.Generator) -> Iterator[None]:
+    """The interpreter with the result of every op a little off."""
+    frame: Any = reference._Frame
+    exact = frame.set
+
+    def off(self: Any, values: Any, arrays: Any, what: str) -> None:
+        exact(self, values, [_nudged(np.asarray(array), rng) for array in arrays], what)
+
+    frame.set = off
+    try:
+        yield
+    finally:
+        frame.set = exact
+
+
+def _nudged(array: Array, rng: np.random.Generator) -> Array:
+    return array * (1 + NUDGE * rng.uniform(-1, 1, array.shape)) if array.dtype.kind == "f" else array
 
 
 def rounds(module: Module) -> bool:

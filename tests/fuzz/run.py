@@ -165,7 +165,7 @@ def _report(kind: str, parts: list[Part]) -> None:
     print(f"{kind}: {count} programs, {sum(part.finite for part in parts)} of them finite, {refused} refused, "
           f"{failed} failed; {sum(part.stages for part in parts)} modules compared, the worst off by "
           f"{max(part.worst for part in parts):.2g}, {sum(part.excused for part in parts)} results by no more than "
-          f"nudging by {NUDGE:g} moves them; {seconds / count:.2f} s of one process a program")  # fmt: skip
+          f"nudging every op by {NUDGE:g} moves them; {seconds / count:.2f} s of one process a program")  # fmt: skip
     for part in parts:
         for text in part.refused:
             print(f"  refused {text}")
