@@ -34,7 +34,7 @@ ROLES = ("apply", "loss", "measure")
 TOLERANCE = 1e-9
 NUDGE = 1e-15
 """By how much the result of every op is nudged, as a share of each number, to see what rounding alone makes of a
-program's results: more than the tolerance where nearly equal numbers are subtracted, or 1e9 is added to hide a score."""
+program's results: more than we let pass where nearly equal numbers are subtracted, or 1e9 is added to hide scores."""
 LARGEST_EXCUSE = 1e-4
 RULES = (("batch", ("data",)),)
 EAGER = replace(
