@@ -14,23 +14,34 @@ from .errors import RunError
 
 if TYPE_CHECKING:
     from .artifact import Artifact, load_artifact
+    from .bulk import Answer, Request, answers
     from .evaluation import evaluate
     from .generation import Hypothesis, generate_tokens
     from .model import Model, load
+    from .others import Others
     from .search import Beam
+    from .speculation import Drafted
+    from .text_evaluation import TextScore, evaluate_texts
     from .traceback_map import explain_exception
     from .training import Result, train
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Answer",
     "Artifact",
     "Beam",
+    "Drafted",
     "Hypothesis",
     "Model",
+    "Others",
+    "Request",
     "Result",
     "RunError",
+    "TextScore",
+    "answers",
     "evaluate",
+    "evaluate_texts",
     "explain_exception",
     "generate_tokens",
     "load",
@@ -39,12 +50,19 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Answer": "bulk",
     "Artifact": "artifact",
     "Beam": "search",
+    "Drafted": "speculation",
     "Hypothesis": "generation",
     "Model": "model",
+    "Others": "others",
+    "Request": "bulk",
     "Result": "training",
+    "TextScore": "text_evaluation",
+    "answers": "bulk",
     "evaluate": "evaluation",
+    "evaluate_texts": "text_evaluation",
     "explain_exception": "traceback_map",
     "generate_tokens": "generation",
     "load": "model",

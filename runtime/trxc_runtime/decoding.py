@@ -7,22 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from .beam import Continuation, best_hypotheses
+from .beside import Amateur, Proposer, Reader, draft_of, placement_of, reader_of
 from .errors import RunError
-from .placement import Placement
-from .rows import CachedRows, Given, Rows, WholeRows
+from .rows import CachedRows, Rows, WholeRows
 from .sample.stage import Stage
 from .search import Beam
+from .speculation import speculate
 from .stages import Stages
 from .stepping import ENDED, Ids, step_by_step
 from .trees import Tree
-from .untyped import jax
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class Decoder:
     """How a model continues a sequence: which input is the prompt, which output holds the next token's logits.
 
     ``context`` is the longest sequence that the model reads, None where there is no bound. ``fixed`` says that it
-    reads that length only. Tokens are drawn after ``stages``, or searched for by ``search``.
+    reads that length only. Tokens are drawn after ``stages``, or searched for by ``search`` of those that the stages do
+    not exclude. Scores are set against those of an ``amateur``; a ``draft`` proposes what is drawn.
     """
 
     program: ModuleType
@@ -40,6 +40,8 @@ class Decoder:
     context: int | None = None
     fixed: bool = False
     search: Beam | None = None
+    amateur: Amateur | None = None
+    draft: Proposer | None = None
 
     @property
     def rows(self) -> Rows:
@@ -67,11 +69,14 @@ def decode(
     if decoder.search is not None:
         yield from _best(decoder, params, state, prompts, limit, eos, constants)
         return
-    given = _given(decoder, params, state, prompts, limit, constants)
-    steps = step_by_step(
-        decoder.rows, given, Stages(decoder.stages), prompts, limit=limit, seed=seed, eos=eos, fixed=decoder.fixed
-    )
-    yield from _placement(decoder.program).steps(steps)
+    reader = _reader(decoder, params, state, prompts, limit, constants)
+    given = reader.rows, reader.given, Stages(decoder.stages), prompts
+    if decoder.draft is None:
+        steps = step_by_step(*given, limit=limit, seed=seed, eos=eos, fixed=reader.fixed)
+    else:
+        draft = draft_of(decoder, decoder.draft, constants)
+        steps = speculate(*given, draft, limit=limit, seed=seed, eos=eos, fixed=reader.fixed)
+    yield from placement_of(decoder.program).steps(steps)
 
 
 def search(
@@ -86,9 +91,13 @@ def search(
     constants: Mapping[str, Any] | None = None,
 ) -> list[list[Continuation]]:
     """The best continuations of each prompt, the best first; takes what :func:`decode` takes."""
-    given = _given(decoder, params, state, prompts, limit, constants)
-    with _placement(decoder.program).context():
-        return best_hypotheses(decoder.rows, given, prompts, beam, limit=limit, eos=eos, fixed=decoder.fixed)
+    if decoder.draft is not None:
+        raise RunError("a draft proposes what is drawn, and a search draws nothing", hints=("leave one of them out",))
+    reader = _reader(decoder, params, state, prompts, limit, constants)
+    with placement_of(decoder.program).context():
+        return best_hypotheses(
+            reader.rows, reader.given, prompts, beam, Stages(decoder.stages), limit=limit, eos=eos, fixed=reader.fixed
+        )
 
 
 def _best(
@@ -108,36 +117,19 @@ def _best(
         yield np.array([row[at] if at < len(row) else ENDED for row in rows], np.int32)
 
 
-def _given(
+def _reader(
     decoder: Decoder,
     params: Tree,
     state: Tree,
     prompts: Sequence[Sequence[int]],
     limit: int,
     constants: Mapping[str, Any] | None,
-) -> Given:
-    """What stays as it is, with the weights as decoding wants them; raises :class:`RunError` for an empty prompt."""
+) -> Reader:
+    """What reads, and what it is given; raises :class:`RunError` for an empty prompt."""
     if limit < 1:
         raise RunError(f"at least one token is generated, and the limit is {limit}")
     if not prompts:
         raise RunError("there is no prompt", hints=("give at least one, or a text to start from",))
     if not all(len(prompt) for prompt in prompts):
         raise RunError("the prompt is empty", hints=("give at least one token to start from",))
-    placement = _placement(decoder.program)
-    inputs = placement.put(constants or {})
-    params, state = placement.weights(params, state)
-    if isinstance(decoder.rows, CachedRows) and hasattr(decoder.program, "split"):
-        params = _split(decoder.program)(params)
-    return Given(params, state, inputs)
-
-
-@lru_cache(maxsize=8)
-def _placement(program: ModuleType) -> Placement:
-    """Where weights and caches live; on fewer devices than the mesh has, generation is that of one."""
-    return Placement.of(program, lambda _: None)
-
-
-@lru_cache(maxsize=8)
-def _split(program: ModuleType) -> Any:
-    """What takes weights apart, layer by layer, jitted: one pass over them instead of a slice for each token."""
-    return jax.jit(program.split)
+    return reader_of(decoder, params, state, constants)

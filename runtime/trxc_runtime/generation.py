@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from .compile_cache import use_compile_cache
 from .decoding import decode
 from .decoding import search as search_best
 from .errors import RunError
+from .others import Others
 from .request import aligned, check_names, decoder_of, further_inputs, prompts_of, recipe_of, recipe_tokenizer
 from .search import Beam
 from .stepping import ENDED, Ids
@@ -44,6 +45,7 @@ def generate(
     sample: Sequence[Any] | None = None,
     search: Beam | None = None,
     stop: str | Sequence[str] | None = None,
+    others: Others | None = None,
     inputs: Mapping[str, Any] | None = None,
 ) -> str | list[str]:
     """The texts that follow the prompts; see :meth:`Model.generate`."""
@@ -51,19 +53,25 @@ def generate(
     given = further_inputs(model, inputs or {})
     prompts = prompts_of(model, tokenizer, prompt, given)
     rows = [RowText(tokenizer, stops) for _ in prompts]
-    texts = [""] * len(rows)
     steps = generate_tokens(
         model, given, prompts,
-        limit=limit, seed=seed, eos=end_of(tokenizer), params=params, sample=sample, search=search,
+        limit=limit, seed=seed, eos=end_of(tokenizer), params=params, sample=sample, search=search, others=others,
     )  # fmt: skip
+    texts = [text for text, _ in read_texts(rows, steps)]
+    return texts[0] if _is_one(prompt, texts) else texts
+
+
+def read_texts(rows: Sequence[RowText], steps: Iterator[Ids]) -> list[tuple[str, int]]:
+    """Of each row its text and how many tokens it is of, as they come, step by step, until all have stopped."""
+    texts, counts = [""] * len(rows), [0] * len(rows)
     for tokens in steps:
         for at, (row, token) in enumerate(zip(rows, tokens, strict=True)):
             if token != ENDED and not row.stopped:
                 texts[at] += row.step(int(token))
+                counts[at] += 1
         if all(row.stopped for row in rows):
             break
-    texts = [text + row.finish() for text, row in zip(texts, rows, strict=True)]
-    return texts[0] if _is_one(prompt, texts) else texts
+    return [(text + row.finish(), count) for text, row, count in zip(texts, rows, counts, strict=True)]
 
 
 def _is_one(prompt: Prompt, texts: Sequence[Any]) -> bool:
@@ -89,11 +97,13 @@ def stream(
     tokenizer = recipe_tokenizer(model)
     row = RowText(tokenizer, _stops(model, stop))
     known = {name: options.pop(name, None) for name in ("params", "sample", "search")}
+    others = Others(**{each.name: options.pop(each.name) for each in fields(Others) if each.name in options})
     given = further_inputs(model, options)
     prompts = prompts_of(model, tokenizer, prompt, given)
     if len(prompts) != 1:
         raise RunError(f"one text is streamed, and there are {len(prompts)}", hints=("`generate` takes several",))
-    for tokens in generate_tokens(model, given, prompts, limit=limit, seed=seed, eos=end_of(tokenizer), **known):
+    known |= {"limit": limit, "seed": seed, "eos": end_of(tokenizer), "others": others}
+    for tokens in generate_tokens(model, given, prompts, **known):
         if on_token:
             on_token(int(tokens[0]))
         if text := row.step(int(tokens[0])):
@@ -112,12 +122,13 @@ def hypotheses(
     params: Any = None,
     search: Beam | None = None,
     stop: str | Sequence[str] | None = None,
+    others: Others | None = None,
     inputs: Mapping[str, Any] | None = None,
 ) -> list[Hypothesis] | list[list[Hypothesis]]:
     """All that a search finds, the best first; see :meth:`Model.hypotheses`."""
     use_compile_cache()
     tokenizer, stops = recipe_tokenizer(model), _stops(model, stop)
-    decoder = decoder_of(model, search=search)
+    decoder = (others or Others()).join(model, decoder_of(model, search=search))
     if decoder.search is None:
         raise RunError("the `generate` recipe searches for nothing", hints=("`search = beam(4)` there, or here",))
     given = further_inputs(model, inputs or {})
@@ -145,16 +156,18 @@ def generate_tokens(
     params: Any = None,
     sample: Sequence[Any] | None = None,
     search: Beam | None = None,
+    others: Others | None = None,
 ) -> Iterator[Ids]:
     """Yield ``i32[rows]`` a new token; -1 where a row ended with ``eos``.
 
     ``inputs`` are the model's inputs other than the prompt, one row a prompt or one for all, held constant.
-    ``limit`` and ``seed`` are the recipe's if they are not given. Raises :class:`RunError`.
+    ``limit`` and ``seed`` are the recipe's if they are not given; ``others`` are models that have a part in it. Raises
+    :class:`RunError`.
     """
     use_compile_cache()
     check_names(model, inputs)
     return decode(
-        decoder_of(model, sample, search),
+        (others or Others()).join(model, decoder_of(model, sample, search)),
         _params(model, params),
         model.state,
         _checked(prompts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from .untyped import jax, jnp
 if TYPE_CHECKING:
     from .generation import Hypothesis
     from .search import Beam
+    from .speculation import Drafted
 
 
 def load(
@@ -91,6 +92,12 @@ class Model:
         sample: Sequence[Any] | None = None,
         search: Beam | None = None,
         stop: str | Sequence[str] | None = None,
+        draft: Model | None = None,
+        ahead: int = 4,
+        on_draft: Callable[[Drafted], None] | None = None,
+        amateur: Model | None = None,
+        contrast: float = 0.5,
+        plausible: float = 0.1,
         **inputs: Any,
     ) -> str | list[str]:
         """The texts that follow one prompt or several, by the file's ``generate`` recipe.
@@ -99,12 +106,19 @@ class Model:
         texts before which a text ends. ``inputs`` are the model's other inputs, one row a prompt or one for all, as
         arrays or, where they are tokenized, as text. Without a prompt there is a text for each of their rows, begun as
         those of the data are. The same seed gives the same text. Raises :class:`RunError`.
+
+        A smaller model as ``draft`` proposes so many tokens ``ahead``, which this one reads at once; what is drawn is
+        distributed as without it. ``on_draft`` is told now and then how far it was right. An ``amateur``, a weaker
+        model, is what scores are set against (:class:`.contrast.Contrast` says how). Both have this one's tokenizer.
         """
         from .generation import generate
+        from .others import Others
 
+        others = Others(draft, ahead, on_draft, amateur, contrast, plausible)
         return generate(
-            self, prompt, limit=limit, seed=seed, params=params, sample=sample, search=search, stop=stop, inputs=inputs
-        )
+            self, prompt, limit=limit, seed=seed, params=params,
+            sample=sample, search=search, stop=stop, others=others, inputs=inputs,
+        )  # fmt: skip
 
     def hypotheses(
         self,
@@ -114,6 +128,9 @@ class Model:
         params: Tree = None,
         search: Beam | None = None,
         stop: str | Sequence[str] | None = None,
+        amateur: Model | None = None,
+        contrast: float = 0.5,
+        plausible: float = 0.1,
         **inputs: Any,
     ) -> list[Hypothesis] | list[list[Hypothesis]]:
         """All that the recipe's ``search`` finds after one prompt or several: texts with scores, the best first.
@@ -121,8 +138,12 @@ class Model:
         Takes what :meth:`generate` takes, which gives the text of the first. Raises :class:`RunError`.
         """
         from .generation import hypotheses
+        from .others import Others
 
-        return hypotheses(self, prompt, limit=limit, params=params, search=search, stop=stop, inputs=inputs)
+        others = Others(amateur=amateur, contrast=contrast, plausible=plausible)
+        return hypotheses(
+            self, prompt, limit=limit, params=params, search=search, stop=stop, others=others, inputs=inputs
+        )
 
     def stream(self, prompt: str | None = None, **options: Any) -> Iterator[str]:
         """The text that follows one prompt, piece by piece; takes what :meth:`generate` takes."""

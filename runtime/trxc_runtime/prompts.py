@@ -42,17 +42,25 @@ class Reading:
 
 
 def read_prompts(
-    rows: Rows, given: Given, texts: Sequence[Sequence[int]], *, follow: int, fixed: bool = False, whole: bool = False
+    rows: Rows,
+    given: Given,
+    texts: Sequence[Sequence[int]],
+    *,
+    follow: int,
+    fixed: bool = False,
+    whole: bool = False,
+    beyond: int = 0,
 ) -> Reading:
     """Reads all prompts, which are not empty and not longer than the context.
 
     At most ``follow`` tokens will follow. There is room for all of them at once with ``whole``; ``fixed`` rows are
-    always as long as the context.
+    always as long as the context. Where places are kept, there is room for ``beyond`` of them past the context, which
+    are read in vain.
     """
     lengths = np.array([len(text) for text in texts], np.int32)
     longest = int(lengths.max())
     chunk = rows.chunk(longest)
-    most = _most(rows, longest, follow, chunk, fixed)
+    most = _most(rows, longest, follow, chunk, fixed, 0 if rows.slides else beyond)
     first = most if whole or fixed else max(FIRST_CAPACITY, power_of_two(-(-longest // chunk) * chunk + 1))
     capacity = min(first, most)
     functions = compiled(rows)
@@ -70,12 +78,19 @@ def read_prompts(
     return Reading(rows, given, kept, logits, after, longest, capacity, most)
 
 
-def _most(rows: Rows, longest: int, follow: int, chunk: int, fixed: bool) -> int:
+def _most(rows: Rows, longest: int, follow: int, chunk: int, fixed: bool, beyond: int) -> int:
     """All the places there will be, in whole chunks: the last token that is drawn need not be read."""
-    wanted = power_of_two(longest + follow - 1)
+    wanted = _room(longest + follow - 1)
     if rows.context is not None:
-        wanted = rows.context if fixed else min(wanted, rows.context)
+        wanted = rows.context if fixed else min(wanted, rows.context + beyond)
     return -(-wanted // chunk) * chunk if not rows.slides else wanted
+
+
+def _room(least: int) -> int:
+    """A power of two, or a quarter, half or three quarters more of one: what has no places costs time all the same."""
+    power = power_of_two(least)
+    step = max(power // 8, 1)
+    return power if power <= FIRST_CAPACITY else -(-least // step) * step
 
 
 def _chunk(texts: Sequence[Sequence[int]], begin: int, chunk: int) -> np.ndarray[Any, np.dtype[np.int32]]:

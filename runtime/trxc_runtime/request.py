@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def decoder_of(model: Model, sample: Sequence[Any] | None = None, search: Beam | None = None) -> Decoder:
     """The decoder that a model's ``generate`` recipe describes; raises :class:`RunError` where it cannot work so.
 
-    ``sample`` or ``search`` replaces what the recipe says of how tokens are chosen.
+    ``sample`` or ``search`` replaces what the recipe says of how tokens are chosen; what the recipe's stages exclude
+    stays excluded from another search.
     """
     recipe = recipe_of(model)
     prompt = _field(model.manifest["inputs"], str(recipe["prompt"]), "input")
@@ -37,11 +38,16 @@ def decoder_of(model: Model, sample: Sequence[Any] | None = None, search: Beam |
             "[batch, position, vocab]; this model's are shaped otherwise",
             hints=(f"they are {declared_type(prompt)} and {declared_type(logits)}",),
         )
-    if sample is not None and search is not None:
-        raise RunError("`sample` and `search` are two ways of choosing tokens", hints=("give one of them",))
-    stages = _stages(model, recipe, sample, logits["shape"][2]) if search is None else Stages()
-    if sample is None and search is None:
+    stages = _stages(model, recipe.get("sample") or () if sample is None else sample, logits["shape"][2])
+    if sample is None and search is not None:
+        stages = Stages(tuple(part for part in stages.parts if part.excludes))
+    elif sample is None:
         search = _search(recipe)
+    if search is not None and (others := [part for part in stages.parts if not part.excludes]):
+        raise RunError(
+            "`sample` and `search` are two ways of choosing tokens",
+            hints=(f"give one of them; a search goes only by stages that exclude tokens, unlike {others[0]}",),
+        )
     fixed = prompt["shape"][1]
     context = fixed or recipe.get("context") or _trained_length(model, prompt["name"])
     return Decoder(
@@ -60,10 +66,9 @@ def recipe_of(model: Model) -> Mapping[str, Any]:
     return recipe
 
 
-def _stages(model: Model, recipe: Mapping[str, Any], sample: Sequence[Any] | None, vocab: int | None) -> Stages:
+def _stages(model: Model, sample: Sequence[Any], vocab: int | None) -> Stages:
     with data_errors():
-        calls: Sequence[Any] = recipe.get("sample") or () if sample is None else sample
-        stages = stages_of(resolve_call(call) if is_call(call) else call for call in calls)
+        stages = stages_of(resolve_call(call) if is_call(call) else call for call in sample)
     if not stages.parts:
         return stages
     try:

@@ -25,6 +25,10 @@ class Stages(Stage):
         """All of them for a model."""
         return Stages(tuple(part.bind(setting) for part in self.parts))
 
+    def within(self, limit: int) -> Stages:
+        """All of them, where at most ``limit`` tokens are drawn."""
+        return Stages(tuple(part.within(limit) for part in self.parts))
+
     def begin(self, prompts: Array, lengths: Array, vocab: int) -> Carry:
         """What each remembers of the prompts."""
         return tuple(part.begin(prompts, lengths, vocab) for part in self.parts)
@@ -38,6 +42,13 @@ class Stages(Stage):
     def advance(self, carry: Carry, tokens: Array) -> Carry:
         """What each remembers then."""
         return tuple(part.advance(own, tokens) for part, own in zip(self.parts, carry, strict=True))
+
+    def over(self, carry: Carry) -> Array | bool:
+        """Of each row whether one of them says that nothing may follow."""
+        ended: Array | bool = False
+        for part, own in zip(self.parts, carry, strict=True):
+            ended |= part.over(own)
+        return ended
 
     def draw(self, logits: Array, carry: Carry, key: Array) -> tuple[Array, Carry]:
         """One token a row, ``i32[rows]``, by ``logits: [rows, vocab]`` after all stages; and what each remembers."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,15 @@ MEMORY = 1 << 16
 Ids = np.ndarray[Any, np.dtype[np.int32]]
 
 
+class Begun(NamedTuple):
+    """A text in the middle: how many tokens were drawn, what stages remember, which rows have ended, and a key."""
+
+    drawn: int
+    carry: Carry
+    ended: Any
+    key: Any
+
+
 def step_by_step(
     rows: Rows,
     given: Given,
@@ -41,17 +50,24 @@ def step_by_step(
     seed: int,
     eos: int | None,
     fixed: bool = False,
+    begun: Begun | None = None,
 ) -> Iterator[Ids]:
-    """Yield ``i32[rows]``, one new token for each prompt, up to ``limit`` times or until every row has ended."""
+    """Yield ``i32[rows]``, one new token for each prompt, up to ``limit`` times or until every row has ended.
+
+    With ``begun``, some of it was said before, and ``prompts`` end with that.
+    """
     texts = [list(map(int, prompt)) for prompt in prompts]
     key, drawn = jax.random.key(seed), 0
     carry, ended = None, jnp.zeros(len(texts), bool)
+    if begun is not None:
+        drawn, carry, ended, key = begun
     keep = rows.context
     while True:
         texts = [text[-keep:] if keep is not None else text for text in texts]
         reading = read_prompts(rows, given, texts, follow=limit - drawn, fixed=fixed)
         if carry is None:
             whole = [list(map(int, prompt)) for prompt in prompts]
+            stages = stages.within(limit)
             carry = begin(stages, whole, min(limit, MEMORY), reading.logits.shape[-1])
         room = _room(reading)
         while room is None or room > 0:
@@ -103,7 +119,7 @@ def _compiled_burst(rows: Rows) -> Any:
             number, tokens, (kept, carry, logits, start, ended) = state
             token, carry = stages.draw(logits, carry, jax.random.fold_in(key, drawn + number))
             tokens = tokens.at[number].set(jnp.where(ended, ENDED, token))
-            ended = ended | (token == eos)
+            ended = ended | (token == eos) | stages.over(carry)
             logits, kept = rows.read(given, kept, token[:, None], start, jnp.ones_like(start), capacity)
             return number + 1, tokens, (kept, carry, logits, start + 1, ended)
 

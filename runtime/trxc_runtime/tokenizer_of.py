@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,26 @@ def input_ids(recipe: dict[str, Any], tokenizer: Tokenizer, field: str, text: st
         if isinstance(stage, Pad) and stage.field == field:
             ids = (ids + [stage.value] * stage.length)[: stage.length]
     return ids
+
+
+def said_field(recipe: dict[str, Any], field: str) -> str | None:
+    """The field that a text of ``field`` goes on to be: what `shift` made it of; None where nothing did."""
+    from .data.sequences import Shift
+
+    return next((stage.field for stage in _stages(recipe) if isinstance(stage, Shift) and stage.into == field), None)
+
+
+def text_of(recipe: dict[str, Any], tokenizer: Tokenizer, field: str, ids: Iterable[int]) -> str:
+    """The text of a field's ids, as it was tokenized: up to eos where there is one, without what `pad` filled up."""
+    from .data.sequences import Pad
+
+    tokens, end = [int(token) for token in ids], end_of(tokenizer)
+    if end is not None:
+        return tokenizer.decode(tokens[: tokens.index(end)] if end in tokens else tokens)
+    fill = [stage.value for stage in _stages(recipe) if isinstance(stage, Pad) and stage.field == field]
+    while fill and tokens and tokens[-1] == fill[-1]:
+        tokens.pop()
+    return tokenizer.decode(tokens)
 
 
 def end_of(tokenizer: Tokenizer) -> int | None:

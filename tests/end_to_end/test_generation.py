@@ -118,6 +118,17 @@ def test_caches_that_grow_change_no_token(
     assert capacities == [32, 64, 64, 64], "twice as many places each time that what was kept is full"
 
 
+@pytest.mark.parametrize("name", ["running", "lstm"])
+def test_rows_that_are_read_in_different_numbers_of_chunks(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is kept of the shorter rows stays, while more of the longest is read."""
+    program = artifact(name, tmp_path).program
+    wanted = tokens(WithoutDecode(program), weights(program), RAGGED, eos=None)
+    monkeypatch.setattr("trxc_runtime.rows.CHUNK", 2)
+    np.testing.assert_array_equal(tokens(program, weights(program), RAGGED, eos=None), wanted)
+
+
 def test_stages_remember_what_a_full_context_forgot(tmp_path: Path) -> None:
     """Of 11 tokens none comes twice, though the model reads 8 at most; with caches and without."""
     program = artifact("gpt", tmp_path).program

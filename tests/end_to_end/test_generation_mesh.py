@@ -53,7 +53,8 @@ SCRIPT = """
 import sys
 import jax, numpy as np
 from trxc_runtime.artifact import load_artifact
-from trxc_runtime.decoding import Decoder, decode, _placement
+from trxc_runtime.decoding import Decoder, decode
+from trxc_runtime.placement import Placement
 from trxc_runtime.rows import Given, compiled
 from trxc_runtime.sample import Temperature
 from trxc_runtime.search import Beam
@@ -68,7 +69,7 @@ for prompts in (same, ragged):
     for search in (None, Beam(3)):
         decoder = Decoder(program, "tokens", "logits", (Temperature(0.8),), 16, search=search)
         print(np.array(list(decode(decoder, params, state, prompts, limit=8, seed=3))).tolist())
-placement = _placement(program)
+placement = Placement.of(program, lambda _: None)
 if placement.mesh is not None:
     rows = Decoder(program, "tokens", "logits").rows
     with placement.context():

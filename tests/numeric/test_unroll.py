@@ -87,5 +87,5 @@ def test_what_is_computed_again_stays_a_loop() -> None:
     assert source.count("= jax.lax.scan(") == 1 and source.count("= layer_by_layer(") == 1, "loss, and inference"
 
 
-def test_it_is_the_last_pass() -> None:
-    assert pipeline()[-1].name == "unroll-layers"
+def test_only_what_takes_layers_apart_comes_after_it() -> None:
+    assert [item.name for item in pipeline()[-2:]] == ["unroll-layers", "split-layers"]

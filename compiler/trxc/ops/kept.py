@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..dims import Dim, dim
-from ..types import TensorType
+from ..dims import Dim, DimError, dim
+from ..types import Axis, TensorType
 from .arrays import Array, np, numpy_function
 from .attention import Attention, optional_operands
 from .definition import Along, Environment, Example, Instance, Operand, Sample, Scope, Setting, TypeFault
@@ -136,10 +136,11 @@ class ChunkAttention(Attention):
     """`attention` of the queries of a chunk to all keys that are kept, those of the chunk among them.
 
     q is [..lead, queries, heads, head] as in `attention`, k and v are [..lead, kv_heads, places, head]: what is read
-    again for every chunk lies in one piece for each head. Operands: as of `attention`, then, if `causal`, the place
-    `start` of the first query. Query i sees keys up to place start + i then, and with a `window` only the last so many
-    of these. With `ring`, keys and values are kept in a ring, as `write_ring` leaves it after the chunk; it has room
-    for a window before each query of the chunk.
+    again for every chunk lies in one piece for each head. The dims before places may be one, of their product, since
+    XLA's CPU compiler copies what a loop keeps with more than three dims. Operands: as of `attention`, then, if
+    `causal`, the place `start` of the first query. Query i sees keys up to place start + i then, and with a `window`
+    only the last so many of these. With `ring`, keys and values are kept in a ring, as `write_ring` leaves it after the
+    chunk; it has room for a window before each query of the chunk.
     """
 
     name = "chunk_attention"
@@ -148,6 +149,7 @@ class ChunkAttention(Attention):
     examples = (
         Example((Q, K, V, START), RULES),
         Example((Q, K, V), {**RULES, "causal": False}),
+        Example((Sample((2, 2, 4, 3)), Sample((4, 6, 3)), Sample((4, 6, 5)), START), RULES),
         Example((Q, K, V, START), {**RULES, "window": 4, "ring": True}),
         Example((Q, K, V, Sample((), "int", values=9)), {**RULES, "window": 3, "ring": True}),
         Example((Q, K, V, START), {**RULES, "window": 2}),
@@ -173,7 +175,7 @@ class ChunkAttention(Attention):
         if any(x.rank < 3 for x in use.operands[:3]):
             return use
         q, *given = use.operands
-        given[:2] = [x.with_axes((*x.axes[:-3], x.axes[-2], x.axes[-3], x.axes[-1])) for x in given[:2]]
+        given[:2] = [_places_before_heads(q, x) for x in given[:2]]
         return replace(use, operands=(q, *given))
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
@@ -195,7 +197,8 @@ class ChunkAttention(Attention):
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """By the definition of `attention`."""
         q, k, v, *rest = operands
-        return super().reference(use, [q, np.swapaxes(k, -3, -2), np.swapaxes(v, -3, -2), *rest], env)
+        k, v = (np.swapaxes(x.reshape(*q.shape[:-3], -1, *x.shape[-2:]), -3, -2) for x in (k, v))
+        return super().reference(use, [q, k, v, *rest], env)
 
     def seen(self, use: Instance, operands: Sequence[Array]) -> Array:
         """Which query may look at which key."""
@@ -212,6 +215,21 @@ class ChunkAttention(Attention):
         window = use.attributes["window"]
         limit = keys if window is None else use.attributes.int_("window")
         return np.asarray((age >= 0) & (age < limit) & (key >= 0), np.bool_)
+
+
+def _places_before_heads(q: TensorType, x: TensorType) -> TensorType:
+    """Keys or values as `attention` takes them."""
+    heads, places, head = x.axes[-3:]
+    lead = x.axes[:-3]
+    if x.rank == 3 and q.rank > 3:
+        lead = q.axes[:-3]
+        count = TensorType(q.dtype, lead).elements
+        try:
+            heads = Axis(heads.size.divided_by(count), None)
+        except DimError:
+            message = f"{x.show()} holds no heads for each of {TensorType(q.dtype, lead).show()}"
+            raise TypeFault("TRX0204", message, operand=1) from None
+    return x.with_axes((*lead, places, heads, head))
 
 
 OPS = (ReadAt(), WriteAt(), WriteRing(), ChunkAttention())

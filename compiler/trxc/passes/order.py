@@ -60,7 +60,7 @@ def pipeline(
         Simplify(),
         RollLayers(target, patterns, optimizer),
         FuseAttention(),
-        DeriveDecoding(*generate),
+        DeriveDecoding(*generate, rules),
         HoistLoopInvariants(target),
         MergeProjections(rules, target),
         Precision(compute, model),

@@ -1,7 +1,7 @@
 """Sampling stages, composed by a recipe's ``sample = a >> b``; :mod:`.stage` says what a stage is.
 
-Those that look at the scores alone are here, those that know tokens or remember what was said in :mod:`.penalties` and
-:mod:`.exclusions`.
+Those that look at the scores alone are here, those that know tokens or remember what was said in :mod:`.penalties`,
+:mod:`.exclusions` and :mod:`.constraint`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from jax import Array
 
 from ..untyped import jax, jnp
+from .constraint import JsonSchema, Matching
 from .exclusions import Forbid, NoRepeatNgram
 from .penalties import FrequencyPenalty, PresencePenalty, RepetitionPenalty
 from .stage import Carry, Setting, Stage, require
@@ -113,6 +114,8 @@ __all__ = [
     "Forbid",
     "FrequencyPenalty",
     "Greedy",
+    "JsonSchema",
+    "Matching",
     "MinP",
     "NoRepeatNgram",
     "PresencePenalty",

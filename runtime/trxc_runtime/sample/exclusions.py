@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from jax import Array
 
@@ -16,6 +17,7 @@ from .stage import Carry, Setting, Stage, require
 class Forbid(Stage):
     """Never draws these tokens: ids, or texts that are one token each."""
 
+    excludes: ClassVar[bool] = True
     tokens: Sequence[int | str]
 
     def __post_init__(self) -> None:
@@ -56,6 +58,7 @@ class NoRepeatNgram(Stage):
     Where this would leave no token, it leaves all.
     """
 
+    excludes: ClassVar[bool] = True
     n: int
 
     def __post_init__(self) -> None:

@@ -41,6 +41,8 @@ class Stage(Declared, ABC):
     """One stage. What may not be drawn becomes -inf; a token is drawn from the softmax of what the last one gives."""
 
     arrays: ClassVar[Sequence[str]] = ()
+    excludes: ClassVar[bool] = False
+    """Whether it only excludes tokens, and leaves the scores of others as they are: a search, too, can go by it."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -49,6 +51,11 @@ class Stage(Declared, ABC):
     def bind(self, setting: Setting) -> Stage:
         """The stage for a model and its tokenizer, before anything is drawn; raises :class:`RunError`."""
         del setting
+        return self
+
+    def within(self, limit: int) -> Stage:
+        """The stage where at most ``limit`` tokens are drawn; raises :class:`RunError`."""
+        del limit
         return self
 
     def begin(self, prompts: Array, lengths: Array, vocab: int) -> Carry:
@@ -67,6 +74,11 @@ class Stage(Declared, ABC):
         """What is remembered after ``tokens: i32[rows]`` were said."""
         del tokens
         return carry
+
+    def over(self, carry: Carry) -> Array | bool:
+        """Of each row, ``bool[rows]``, whether nothing may follow, so that its text has ended; False for all."""
+        del carry
+        return False
 
 
 def require(holds: bool, message: str) -> None:

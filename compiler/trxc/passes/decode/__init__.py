@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...ir import Module
+from ...plan.sharding import Rules
 from ..base import Pass, Remarks
 from .derive import PREPARE, STEP, derive_decoding
 from .kinds import RefusedError
@@ -35,13 +36,14 @@ class DeriveDecoding(Pass):
     name: ClassVar[str] = "derive-decoding"
     prompt: str = ""
     output: str = ""
+    rules: Rules = ()
 
     def run(self, module: Module, remarks: Remarks) -> None:
         """Derives, if there is something to generate and it was not done before."""
         if not self.prompt or STEP in module.roles:
             return
         try:
-            derive_decoding(module, self.prompt, self.output)
+            derive_decoding(module, self.prompt, self.output, on_mesh=bool(self.rules))
         except RefusedError as error:
             if error.ahead:
                 raise

@@ -7,10 +7,12 @@ computed for the chunk's queries and all keys that are kept. Under a window a ri
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...dims import dim
 from ...ir import Attribute, Op, Value
 from ...ops.attention import optional_operands
-from ...types import TensorType
+from ...types import Axis
 from .indices import indexed
 from .kinds import Fixed, Indexed, RefusedError, Role, Timed
 from .places import instance
@@ -29,7 +31,7 @@ def attend(scope: Scope, op: Op) -> None:
         raise RefusedError("attention whose queries are not the places of the sequence", op.span)
     timed = [known for known in (k, v) if not isinstance(known, Fixed)]
     if not timed:
-        kept = [_heads_first_of_fixed(scope, value, op) for value in op.operands[1:3]]
+        kept = [_fixed_as_kept(scope, value, op) for value in op.operands[1:3]]
         _emit(scope, op, [q.value, *kept], axis, None)
         return
     if not all(isinstance(known, Timed) and known.axis == axis for known in (k, v)):
@@ -40,7 +42,8 @@ def attend(scope: Scope, op: Op) -> None:
     window = op.attributes["window"] if _hides_nothing_else(op) else None
     assert window is None or isinstance(window, int)
     places = CAPACITY if window is None else ring(window)
-    kept = [scope.all_places(_heads_first(scope, known.value, op), axis + 1, op.span, places) for known in (k, v)]
+    chunk = [_as_kept(scope, known.value, op) for known in (k, v)]
+    kept = [scope.all_places(value, value.type.rank - 2, op.span, places) for value in chunk]
     _emit(scope, op, [q.value, *kept], axis, "key", in_ring=window is not None)
 
 
@@ -50,37 +53,48 @@ def _hides_nothing_else(op: Op) -> bool:
     return all(not extra.type.rank or extra.type.sizes[-1] == dim(1) for extra in extras)
 
 
-def _heads_first(scope: Scope, value: Value, op: Op) -> Value:
-    """Keys or values of the step with heads before places."""
-    key = ("heads first", value)
+def _as_kept(scope: Scope, value: Value, op: Op) -> Value:
+    """Keys or values of the chunk as they are kept: [batch * heads, places, head].
+
+    On a mesh, which splits batch and heads, they stay two dims.
+    """
+    key = ("kept", value)
     if key not in scope.made:
-        attributes, type_ = _swapped(value.type)
-        scope.made[key] = scope.emit("transpose", [value], type_, op.span, attributes, value.name)
+        first = _heads_first(value, op, scope.emit)
+        merge = first.type.rank > 3 and not scope.target.on_mesh
+        scope.made[key] = _merged(scope, first, op) if merge else first
     return scope.made[key]
 
 
-def _heads_first_of_fixed(scope: Scope, value: Value, op: Op) -> Value:
-    """The same of what no place of the sequence plays a part in; what is computed before, is kept so."""
+def _fixed_as_kept(scope: Scope, value: Value, op: Op) -> Value:
+    """Those that no place of the sequence plays a part in, heads first; what is computed before, is kept so."""
     known = scope.of(value)
     assert isinstance(known, Fixed)
-    if not known.computed:
-        return _heads_first(scope, scope.fixed(value, op.span), op)
-    key = ("heads first", value)
-    if key not in scope.made:
-        attributes, type_ = _swapped(value.type)
-
-        def begin() -> Value:
-            return scope.emit_before("transpose", [scope.before(value)], type_, op.span, attributes)
-
-        scope.made[key], _ = scope.carried(value.name or "fixed", type_, op.span, begin)
+    key = ("kept", value)
+    if key not in scope.made and known.computed:
+        before = _heads_first(scope.before(value), op, scope.emit_before)
+        scope.made[key], _ = scope.carried(value.name or "fixed", before.type, op.span, lambda: before)
         scope.made[key].name = value.name
+    elif key not in scope.made:
+        scope.made[key] = _heads_first(scope.fixed(value, op.span), op, scope.emit)
     return scope.made[key]
 
 
-def _swapped(type_: TensorType) -> tuple[dict[str, Attribute], TensorType]:
-    """The attributes of a transpose of the second and third last axes, and what it gives."""
-    order = [*range(type_.rank - 3), type_.rank - 2, type_.rank - 3, type_.rank - 1]
-    return {"order": tuple(order)}, type_.with_axes([type_.axes[at] for at in order])
+def _heads_first(value: Value, op: Op, emit: Callable[..., Value]) -> Value:
+    """[.., places, heads, head] as [.., heads, places, head]."""
+    rank = value.type.rank
+    order = (*range(rank - 3), rank - 2, rank - 3, rank - 1)
+    type_ = value.type.with_axes([value.type.axes[at] for at in order])
+    return emit("transpose", [value], type_, op.span, {"order": order}, value.name)
+
+
+def _merged(scope: Scope, value: Value, op: Op) -> Value:
+    """All dims before places as one."""
+    type_ = value.type
+    first = Axis(type_.with_axes(type_.axes[:-2]).elements, None)
+    type_ = type_.with_axes([first, *type_.axes[-2:]])
+    sizes = tuple((axis.size, axis.name) for axis in type_.axes)
+    return scope.emit("reshape", [value], type_, op.span, {"sizes": sizes}, value.name)
 
 
 def _not_causal(op: Op) -> RefusedError:

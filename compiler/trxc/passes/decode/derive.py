@@ -24,7 +24,7 @@ STEP, PREPARE = "decode", "prepare"
 EXTRAS = ("start", "count", "slots")
 
 
-def derive_decoding(module: Module, prompt: str, output: str) -> None:
+def derive_decoding(module: Module, prompt: str, output: str, *, on_mesh: bool = False) -> None:
     """Adds the roles ``decode`` and ``prepare`` for the model's `output` along the places of its input `prompt`.
 
     The inputs of ``decode`` are the prompt's chunk, then `start`, `count` and `slots`; those of ``prepare`` are all of
@@ -36,7 +36,7 @@ def derive_decoding(module: Module, prompt: str, output: str) -> None:
     apply = module.role("apply")
     at = next(at for at, value in enumerate(apply.inputs) if value.name == prompt)
     given: Given = tuple(1 if number == at else "computed" for number in range(len(apply.inputs)))
-    deriver = _Deriver(module, only={apply.name: apply.output_names.index(output)})
+    deriver = _Deriver(module, only={apply.name: apply.output_names.index(output)}, on_mesh=on_mesh)
     before = dict(module.functions)
     try:
         variant = deriver.derive(apply.name, given, root=True)
@@ -56,6 +56,7 @@ def derive_decoding(module: Module, prompt: str, output: str) -> None:
 class _Deriver:
     module: Module
     only: dict[str, int]
+    on_mesh: bool = False
     known: dict[tuple[str, Given], Variant] = field(default_factory=dict[tuple[str, Given], Variant])
     sources: dict[str, Function] = field(default_factory=dict[str, Function])
     keeping: dict[str, set[Path]] = field(default_factory=dict[str, set[Path]])
@@ -82,7 +83,7 @@ class _Deriver:
             raise RefusedError("its length is no size of its own", source.span)
         if root:
             self._drop_other_outputs(source)
-        target = Target(symbol.name, self._function(source, STEP), self._function(source, PREPARE))
+        target = Target(symbol.name, self._function(source, STEP), self._function(source, PREPARE), self.on_mesh)
         self.sources[target.step.name], self.keeping[target.step.name] = source, set()
         scope = Scope(target, target.step.body, target.prepare.body)
         variant = Variant(target.step.name, target.prepare.name)

@@ -52,12 +52,14 @@ def renamed_symbols(taken: Iterable[str]) -> dict[str, Dim]:
 class Target:
     """The two functions that one becomes; `start`, `count` and `slots` are arguments of the first where it uses them.
 
-    `start`: the first place of the chunk; `count`: how many of its places are real; `slots`: the places that are kept.
+    `on_mesh`: whether values are split over a mesh. `start`: the first place of the chunk; `count`: how many of its
+    places are real; `slots`: the places that are kept.
     """
 
     time: str
     step: Function
     prepare: Function
+    on_mesh: bool = False
     start: Value = field(default_factory=lambda: Value(TensorType(INT), "start"))
     count: Value = field(default_factory=lambda: Value(TensorType(INT), "count"))
     slots: Value = field(default_factory=lambda: Value(TensorType(INT, (Axis(dim(CAPACITY), None),)), "slots"))
@@ -126,9 +128,10 @@ class Scope:
         type_: TensorType,
         span: Span | None,
         attributes: dict[str, Attribute] | None = None,
+        name: str | None = None,
     ) -> Value:
         """The same in what is done before."""
-        return _emit(self.prepare, Op(kind, operands, attributes or {}, [Value(type_)], span=span))
+        return _emit(self.prepare, Op(kind, operands, attributes or {}, [Value(type_, name)], span=span))
 
     def number(self, value: int | float, type_: TensorType | None = None) -> Value:
         """A constant of the step."""
