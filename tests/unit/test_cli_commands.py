@@ -197,7 +197,7 @@ def test_generation_streams(runtime: Runtime):
     assert result.exit_code == 0
     assert result.stdout == "once\x1b[2J\n"
     assert result.stderr.startswith("2 tokens")
-    assert runtime.calls[-1] == ("Ein", {"limit": 5, "seed": 0, "source": "ein Hund"})
+    assert runtime.calls[-1] == ("Ein", {"limit": 5, "seed": None, "source": "ein Hund"})
 
 
 def test_generation_refuses_other_inputs(runtime: Runtime):

@@ -109,8 +109,17 @@ def test_the_version():
         (["eval", "."], "trxc eval: `.` is not a run: it holds no manifest.json. See `trxc eval --help`"),
         (["run", "good.trx"], "trxc run: the run `good.trx` is a file, not a run's folder. See `trxc run --help`"),
         (
-            ["generate", "runs/x"],
-            "trxc generate: give a prompt, either with `--prompt` or with `--prompt-file`. See `trxc generate --help`",
+            ["generate", "runs/x", "--prompt", "a", "--prompts", "b.txt"],
+            "trxc generate: give one of `--prompt`, `--prompt-file` and `--prompts`, or none. "
+            "See `trxc generate --help`",
+        ),
+        (
+            ["generate", "runs/x", "--regex", "a", "--json-schema", "a.json"],
+            "trxc generate: `--regex` and `--json-schema` are two forms; give one. See `trxc generate --help`",
+        ),
+        (
+            ["eval", "runs/x", "--limit", "3"],
+            "trxc eval: `--limit` goes with `--metric`; `--steps` bounds the batches. See `trxc eval --help`",
         ),
         (
             ["eval", "runs/x", "--checkpoint", "newest"],

@@ -58,10 +58,17 @@ def test_a_search_is_told_to_the_runtime() -> None:
     assert found["search"] == {"call": "trxc_runtime.search:Beam", "name": "beam", "args": arguments}
 
 
+def test_a_search_goes_by_stages_that_only_exclude() -> None:
+    found = recipe('sample = matching("[a-z]+") >> forbid([3])\n  search = beam(4)')
+    assert [stage["name"] for stage in found["sample"]] == ["matching", "forbid"]
+    assert found["search"]["name"] == "beam"
+
+
 @pytest.mark.parametrize(
     ("how", "code", "message"),
     [
         ("search = beam(4)\n  sample = greedy()", "TRX0502", "both `sample` and `search` are given"),
+        ('search = beam(4)\n  sample = matching("a") >> top_k(3)', "TRX0502", "both `sample` and `search` are given"),
         ("search = greedy()", "TRX0505", "`search` is a search, and this is a sampler"),
         ("sample = beam(4)", "TRX0505", "`sample` is a sampler, and this is a search"),
         ("search = beam(0)", "TRX0420", "at least one continuation is kept"),

@@ -24,6 +24,7 @@ from .subject import Checked, Elaborated, Subject, find_subject
 from .train import Recipe, check_evaluation
 from .unreached import check_unreached
 from .unused import warn_unused
+from .values import Chain, Declared
 
 Models: TypeAlias = dict[str, Subject]
 
@@ -109,12 +110,24 @@ def _const(checked: Checked, ref: ItemRef, models: Models) -> None:
         pass
 
 
+EXCLUDING = ("trxc_runtime.sample.exclusions:", "trxc_runtime.sample.constraint:")
+"""The runtime's stages that leave scores as they are and only exclude tokens, so that a search can go by them."""
+
+
+def _only_excludes(sample: object) -> bool:
+    parts = sample.parts if isinstance(sample, Chain) else (sample,)
+    return all(isinstance(part, Declared) and part.target.startswith(EXCLUDING) for part in parts)
+
+
 def _generate(checked: Checked, ref: ItemRef, models: Models) -> None:
     session = checked.session()
     record = read_record(session, ref)
-    if "sample" in record.spans and "search" in record.spans:
+    if "sample" in record.spans and "search" in record.spans and not _only_excludes(record.values["sample"]):
         labels = [(record.spans["sample"], "first here")]
-        helps = ["a token is drawn by `sample`, or the best of many continuations is looked for by `search`"]
+        helps = [
+            "a token is drawn by `sample`, or the best of many continuations is looked for by `search`",
+            "stages that only exclude tokens, as `matching` and `forbid` do, go with both",
+        ]
         message = "both `sample` and `search` are given"
         session.report(Fault("TRX0502", message, record.spans["search"], labels=labels, helps=helps))
     model = find_subject(checked, ref, models)

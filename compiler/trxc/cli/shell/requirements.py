@@ -12,6 +12,8 @@ from ...resources import resource_folder
 
 EXTRAS = {
     "sklearn": "the data sets `digits`, `iris`, `wine` and `breast_cancer`",
+    "bleu": "metrics of texts, `trxc eval --metric bleu` and `chrf`",
+    "constrained": "texts by regular expressions and JSON schemas, `matching` and `json_schema`",
     "lsp": "the language server, `trxc lsp`",
 }
 """What the optional packages bring, by the name of the extra; that of developers is not for users."""
