@@ -17,7 +17,8 @@ were as many as weights, and their sum. Against that stand the copies: of the we
 gradients of the results, side by side. How wide the weights may be for this to pay, is in the target.
 
 A layer that is a few plain ops, as `Dense`, is written out where a product in it is merged. What the weights are
-called and how they are stored, does not change.
+called and how they are stored, does not change. In steps of decoding the weights outweigh what they are multiplied with
+by far, so that their copies cost more than is saved.
 """
 
 from __future__ import annotations
@@ -30,14 +31,23 @@ from typing import ClassVar
 from ..dims import Dim, dim
 from ..ir import Attribute, Function, Module, Op, Region, Value
 from ..ir.clone import inline_call
-from ..ir.walk import callee, reachable
+from ..ir.walk import call_order, callee, reachable
 from ..plan.sharding import Rules
 from ..plan.targets import DEFAULT, TARGETS, Target
 from ..types import axis
 from .base import Pass, Remarks
+from .decode import STEP
 from .siblings import Form, Product, products
 
 _LONGEST_NAME = 24
+
+
+def _of_decoding(module: Module) -> set[str]:
+    """The functions of steps of decoding alone."""
+    if STEP not in module.roles:
+        return set()
+    others = [name for role, name in module.roles.items() if role != STEP]
+    return set(call_order(module, [module.roles[STEP]])) - set(call_order(module, others))
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ class MergeProjections(Pass):
         if not self.target.merged_width:
             return
         before = reachable(module)
-        for function in list(module.functions.values()):
+        for function in [f for f in module.functions.values() if f.name not in _of_decoding(module)]:
             self._region(_Place(module, function, function.body, {}), remarks)
         for name in before - reachable(module):
             del module.functions[name]
