@@ -224,12 +224,17 @@ class _Trial:
             raise _DivergedError(stage, f"gives {sorted(found.keys() ^ self.wanted.keys())} in one of both only")
         for name, wanted in self.wanted.items():
             off = distance(wanted, found[name])
-            if TOLERANCE < off <= min(self._moved_by_nudges().get(name, 0.0), LARGEST_EXCUSE):
+            if off > TOLERANCE and off <= self._excused(name):
                 self.verdict.excused += 1
                 continue
             self.verdict.worst = max(self.verdict.worst, off)
             if off > TOLERANCE:
                 raise _DivergedError(stage, f"{name} is off by {off:.2g} of the largest")
+
+    def _excused(self, name: str) -> float:
+        """How far off a result may be by rounding; one that nudges move by a tenth is nothing but rounding."""
+        moved = self._moved_by_nudges().get(name, 0.0)
+        return moved if moved >= 0.1 else min(moved, LARGEST_EXCUSE)
 
     def _moved_by_nudges(self) -> dict[str, float]:
         """How far each result of the program as it was written moves with those of its ops, at most."""
