@@ -95,7 +95,44 @@ def test_what_looks_ahead_is_refused_where_it_does(name: str) -> None:
     assert error.span.source.text[error.span.start : error.span.end].startswith(at)
 
 
+SEEN = "where(causal_mask(seq, keys), 5.0 * tanh(scores / 5.0), -inf)"
+CAPPED = {
+    "a mask off by one, scores capped": (
+        SEEN.replace("causal_mask(seq, keys)", "iota(seq)[:, none] + 1 >= iota(keys)"),
+        "softmax(",
+    ),
+    "a mask of keys alone": (SEEN.replace("causal_mask(seq, keys)", "iota(keys) >= 2"), "softmax("),
+    "a mask of what tensors hold": (SEEN.replace("causal_mask(seq, keys)", "scores > 0.0"), "softmax("),
+    "a mask in steps that are too long": (
+        SEEN.replace("causal_mask(seq, keys)", "iota(seq)[:, none] // 2 >= iota(keys) // 2"),
+        "softmax(",
+    ),
+    "a product over keys": ("tanh(scores) + prod(scores, over = keys, keep = true)", "prod("),
+    "a mean over what is masked": (
+        f"{SEEN} + mean(where(causal_mask(seq, keys), scores, 0.0), over = keys, keep = true)",
+        "mean(",
+    ),
+    "queries brought together": (f"{SEEN} + sum(scores, over = 2, keep = true)", "sum("),
+    "keys in the other order": (f"reverse({SEEN}, over = keys)", "reverse("),
+}
+"""Scores that are looked at op by op: what stands in the softmax, and what is complained of."""
+AHEAD.update({name: (changed("softcap", SEEN, text), at) for name, (text, at) in CAPPED.items()})
+
+
 NOT_KNOWN = {
+    **{
+        f"hidden, but not shown to be: {mask}": (changed("softcap", "causal_mask(seq, keys)", mask), "softmax(")
+        for mask in (
+            "minimum(iota(seq)[:, none] - iota(keys), 0) >= 0",
+            "iota(seq)[:, none] // 2 > iota(keys) // 2 or iota(seq)[:, none] == iota(keys)",
+            "iota(seq)[:, none] >= 2 * iota(keys)",
+        )
+    },
+    "a running sum over keys": (changed("softcap", SEEN, f"{SEEN} - cumsum(scores, over = keys)"), "cumsum("),
+    "a running sum over queries": (changed("softcap", SEEN, f"{SEEN} - cumsum(scores, over = 2)"), "cumsum("),
+    "the largest of the keys seen": (
+        changed("softcap", SEEN, f"{SEEN} - cast(argmax({SEEN}, over = keys)[..., none], float)"), "argmax(",
+    ),
     "the first place": (changed("gpt", BEFORE, AFTER + "x + x[:, :1]\n"), "x[:, :1]"),
     "the first place alone": (changed("gpt", BEFORE, AFTER + "x + x[:, 0][:, none]\n"), "x[:, 0]"),
     "numbers that are not understood": (changed("lookup", "iota(seq) // 2", "iota(seq) * iota(seq) % 3"), "gather("),

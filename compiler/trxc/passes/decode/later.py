@@ -54,18 +54,19 @@ def later(scope: Scope, value: Value, query: int, key: int) -> float | None:
         return _compared(scope, op, query, key)
     if op.kind in ("equal", "not_equal"):
         return _equal(scope, op, query, key)
-    return _combined(op.kind, [_of_operand(scope, op, number, query, key) for number in range(len(op.operands))])
+    axes = [operand_axes(op, number, query, key) for number in range(len(op.operands))]
+    return combined(op.kind, [later(scope, part, *at) for part, at in zip(op.operands, axes, strict=True)])
 
 
-def _of_operand(scope: Scope, op: Op, number: int, query: int, key: int) -> float | None:
-    """The same of an operand, whose axes may be others; one with neither is a number if it is a constant."""
+def operand_axes(op: Op, number: int, query: int, key: int) -> tuple[int, int]:
+    """Which axes of an operand become those of queries and keys of the result; -1 where it has none."""
     definition, use = OPS[op.kind], instance(op)
     places: dict[int, int] = {}
     for axis in range(op.operands[number].type.rank):
         along = definition.along(use, number, axis)
         if along is not None and along.back == 0 and along.axis in (query, key):
             places[along.axis] = axis
-    return later(scope, op.operands[number], places.get(query, -1), places.get(key, -1))
+    return places.get(query, -1), places.get(key, -1)
 
 
 def _compared(scope: Scope, op: Op, query: int, key: int) -> float | None:
@@ -95,7 +96,7 @@ def _equal(scope: Scope, op: Op, query: int, key: int) -> float | None:
     return float(op.kind == "not_equal") if apart else None
 
 
-def _combined(kind: str, parts: Sequence[float | None]) -> float | None:
+def combined(kind: str, parts: Sequence[float | None]) -> float | None:
     """What an op gives of numbers, some of them not known."""
     if kind in UNMOVED:
         return parts[0]

@@ -3,7 +3,7 @@
 In the step a value of pairs has the chunk's places along one axis, and all places that are kept along another. Those
 later than the chunk's are there as well, and hold what earlier sequences left: so it is shown op by op that what they
 hold is a known number, -inf before a softmax or a maximum, and 0 before a product or a sum. Where it is not, the model
-looks ahead.
+looks ahead if :mod:`.seen` finds a later key that is used; else it is only not known how to go on.
 """
 
 from __future__ import annotations
@@ -15,18 +15,26 @@ from ..attention_terms import PRODUCTS, product_of
 from .indices import LENGTHS, indexed, sized_attributes
 from .kinds import Fixed, Indexed, Pairs, RefusedError, Role, Timed
 from .later import later
-from .places import TOGETHER, instance
+from .places import BEGINS, TOGETHER, instance
 from .scope import Scope
+from .seen import certainly_seen
 
 REDUCED_AT: dict[str, float] = {
     "sum": 0.0,
     "max": float("-inf"),
     "min": float("inf"),
     "logsumexp": float("-inf"),
+    "prod": 1.0,
     "any": 0.0,
     "all": 1.0,
 }
 """What later keys have to hold so that a reduction over all keys is one over those seen."""
+
+NORMALISED: dict[str, float] = {"softmax": 0.0, "log_softmax": float("-inf")}
+"""What later keys hold after a normalisation over all keys, if they held -inf before."""
+
+OF_LENGTH = frozenset({"mean", "variance", "reverse", "roll", "sort", "argsort"})
+"""What depends on how many keys there are, whatever later ones hold."""
 
 
 def is_of_pairs(scope: Scope, op: Op) -> bool:
@@ -88,7 +96,9 @@ def _moved(op: Op, number: int, axis: int) -> int:
     """Where an axis of an operand is in the result."""
     along = OPS[op.kind].along(instance(op), number, axis)
     if along is None or along.back != 0:
-        raise RefusedError(f"`{op.kind}` {TOGETHER}", op.span, ahead=True)
+        raise (
+            _not_known(op) if op.kind not in OF_LENGTH else RefusedError(f"`{op.kind}` {TOGETHER}", op.span, ahead=True)
+        )
     return along.axis
 
 
@@ -112,7 +122,8 @@ def _keys_come_first(scope: Scope, value: Value, first: int, second: int) -> boo
 def _gone(op: Op, number: int) -> set[int]:
     """The axes of an operand that an op sums up, or normalises over."""
     if "over" in op.attributes and op.kind in OPS:
-        return set(Attributes(op.attributes).axes("over"))
+        over = op.attributes["over"]
+        return {over} if isinstance(over, int) else set(Attributes(op.attributes).axes("over"))
     product = product_of(op)
     if product is None:
         return set()
@@ -155,27 +166,45 @@ def _summed(scope: Scope, op: Op) -> tuple[int, float] | None:
         if not isinstance(known, Pairs):
             continue
         gone = _gone(op, number)
-        if known.query in gone:
+        if known.query in gone and op.kind not in BEGINS:
             raise RefusedError(f"`{op.kind}` {TOGETHER}", op.span, ahead=True)
         if known.key in gone:
-            if op.kind in PRODUCTS:
-                return number, 0.0
-            if op.kind == "softmax":
-                return number, float("-inf")
-            if op.kind in REDUCED_AT:
-                return number, REDUCED_AT[op.kind]
-            raise RefusedError(f"`{op.kind}` {TOGETHER}", op.span, ahead=True)
+            return number, _wanted(scope, op, number)
     return None
+
+
+def _wanted(scope: Scope, op: Op, number: int) -> float:
+    """What later keys have to hold in an operand whose keys an op takes together."""
+    if op.kind in PRODUCTS:
+        return 0.0
+    if op.kind in NORMALISED:
+        return float("-inf")
+    if op.kind in REDUCED_AT:
+        return REDUCED_AT[op.kind]
+    kept = op.result.type.rank == op.operands[number].type.rank and not op.attributes.get("keep")
+    if op.kind in OF_LENGTH or (not kept and _seen(scope, op, number)):
+        raise RefusedError(f"`{op.kind}` {TOGETHER}", op.span, ahead=True)
+    raise _not_known(op)
+
+
+def _not_known(op: Op) -> RefusedError:
+    return RefusedError(f"`{op.kind}` of pairs of places is not known place by place", op.span)
+
+
+def _seen(scope: Scope, op: Op, number: int) -> bool:
+    """Whether an operand of pairs certainly holds something of a later key."""
+    pairs = scope.of(op.operands[number])
+    return isinstance(pairs, Pairs) and certainly_seen(scope, op.operands[number], pairs.query, pairs.key)
 
 
 def _sum_up(scope: Scope, op: Op, number: int, wanted: float) -> None:
     pairs = scope.of(op.operands[number])
     assert isinstance(pairs, Pairs)
     if pairs.hidden != wanted:
-        raise _sees_later(op, pairs.hidden, wanted)
-    if op.kind == "softmax":
+        raise _sees_later(op, pairs.hidden, wanted, certain=pairs.hidden is not None or _seen(scope, op, number))
+    if op.kind in NORMALISED:
         value = _emit(scope, op, [pairs.value], {pairs.query: "query", pairs.key: "key"})
-        scope.known[op.result] = Pairs(value, pairs.query, pairs.key, 0.0)
+        scope.known[op.result] = Pairs(value, pairs.query, pairs.key, NORMALISED[op.kind])
         return
     operands = [pairs.value]
     if op.kind in PRODUCTS:
@@ -208,8 +237,11 @@ def _factors(scope: Scope, op: Op, number: int, pairs: Pairs) -> list[Value]:
     return [pairs.value, value] if number == 0 else [value, pairs.value]
 
 
-def _sees_later(op: Op, hidden: float | None, wanted: float) -> RefusedError:
-    """What is wrong where later keys are not hidden."""
+def _sees_later(op: Op, hidden: float | None, wanted: float, *, certain: bool) -> RefusedError:
+    """What is wrong where later keys are not hidden; `certain`: one is seen. Otherwise that is only not shown."""
+    if not certain:
+        reason = f"`{op.kind}` takes keys of all places, and that later ones are hidden from it could not be shown"
+        return RefusedError(reason, op.span)
     if hidden is None:
         reason = f"`{op.kind}` takes keys of all places, also of later ones: no causal mask hides them"
         return RefusedError(reason, op.span, ahead=True)
