@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,11 @@ from .stages import Stages, begin
 from .trees import Tree
 from .untyped import jax, jnp
 
-BURST = 16
-"""Tokens that one call draws: as many come late where they are streamed."""
+BURST, LONGEST_BURST = 16, 256
+"""Tokens that one call draws at first, and at most: as many come late where they are streamed."""
+
+LATE = 0.1
+"""Seconds by which tokens may be late: bursts get longer while twice as long a one takes less."""
 
 ENDED = -1
 """What a row that has ended yields instead of a token."""
@@ -69,11 +73,14 @@ def step_by_step(
             whole = [list(map(int, prompt)) for prompt in prompts]
             stages = stages.within(limit)
             carry = begin(stages, whole, min(limit, MEMORY), reading.logits.shape[-1])
-        room = _room(reading)
+        room, pace = _room(reading), BURST
         while room is None or room > 0:
-            count = min(BURST, limit - drawn, BURST if room is None else room)
+            count = min(pace, limit - drawn, pace if room is None else room)
             reading.make_room(reading.reached + count)
+            began = perf_counter()
             tokens, carry, ended = _burst(reading, stages, carry, ended, key, drawn, count, eos)
+            if count == pace and 2 * (perf_counter() - began) < LATE:
+                pace = min(2 * pace, LONGEST_BURST)
             for row in tokens:
                 if (row == ENDED).all():
                     return
@@ -110,7 +117,7 @@ def _burst(
 
 @lru_cache(maxsize=8)
 def _compiled_burst(rows: Rows) -> Any:
-    """The jitted loop over tokens, ``i32[BURST, rows]``; it stops early where every row has ended."""
+    """The jitted loop over tokens, ``i32[LONGEST_BURST, rows]``; it stops early where every row has ended."""
 
     def burst(given: Given, stages: Stages, held: Tree, key: Any, numbers: Any, capacity: int) -> tuple[Any, Tree]:
         drawn, count, eos = numbers
@@ -126,7 +133,7 @@ def _compiled_burst(rows: Rows) -> Any:
         def goes_on(state: Tree) -> Any:
             return (state[0] < count) & ~jnp.all(state[2][-1])
 
-        tokens = jnp.full((BURST, held[-1].shape[0]), ENDED, jnp.int32)
+        tokens = jnp.full((LONGEST_BURST, held[-1].shape[0]), ENDED, jnp.int32)
         _, tokens, held = jax.lax.while_loop(goes_on, step, (0, tokens, held))
         return tokens, held
 

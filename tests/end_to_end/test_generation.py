@@ -112,10 +112,28 @@ def test_caches_that_grow_change_no_token(
         capacities.append(self.capacity)
 
     monkeypatch.setattr("trxc_runtime.prompts.FIRST_CAPACITY", 4)
+    monkeypatch.setattr("trxc_runtime.stepping.LATE", 0.0)
     monkeypatch.setattr(Reading, "make_room", noted)
     found = tokens(program, weights(program), prompts, **options)
     np.testing.assert_array_equal(found, wanted)
     assert capacities == [32, 64, 64, 64], "twice as many places each time that what was kept is full"
+
+
+def test_bursts_get_longer_while_they_are_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, reached = artifact("lstm", tmp_path).program, list[int]()
+    options = {"context": None, "limit": 100, "eos": None}
+    monkeypatch.setattr("trxc_runtime.stepping.LATE", 0.0)
+    wanted = tokens(program, weights(program), SAME, **options)
+    make_room = Reading.make_room
+
+    def noted(self: Reading, places: int) -> None:
+        reached.append(places - self.reached)
+        make_room(self, places)
+
+    monkeypatch.setattr(Reading, "make_room", noted)
+    monkeypatch.setattr("trxc_runtime.stepping.LATE", float("inf"))
+    np.testing.assert_array_equal(tokens(program, weights(program), SAME, **options), wanted)
+    assert reached == [16, 32, 52]
 
 
 @pytest.mark.parametrize("name", ["running", "lstm"])

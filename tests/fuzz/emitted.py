@@ -209,9 +209,10 @@ def _slope_off(module: Module, found: Found) -> float:
         results, _ = Reference(module).run(name, {**params, **stored(module, "loss", here)}, state, batch)
         return float(results[0])
 
-    slope = (along(STEP) - along(-STEP)) / (2 * STEP)
+    above, below = along(STEP), along(-STEP)
+    slope, noise = (above - below) / (2 * STEP), np.finfo(np.float64).eps * abs(above) / STEP
     terms = np.concatenate([np.ravel(found[f"d {each}"] * direction) for each, direction in line.items()])
-    return abs(slope - float(np.sum(terms))) / (float(np.sum(np.abs(terms))) + STEP)
+    return max(0.0, abs(slope - float(np.sum(terms))) - 4 * noise) / (float(np.sum(np.abs(terms))) + STEP)
 
 
 def _wide(array: Any) -> Array:

@@ -1,20 +1,24 @@
-"""`python -m tests.fuzz.text --seed S --count N [--jobs J]`: texts of every kind, right, wrong and hostile, checked.
+"""`python -m tests.fuzz.text --seed S --count N [--jobs J] [--record FILE]`: texts of every kind, checked.
 
 Whatever the text is, a check ends within two seconds with diagnostics that stand in it, its memory does not grow, and
 nothing but diagnostics comes of it. Of twelve texts one is random bytes, two are random words of the language, five are
 programs of the project with pieces dropped, doubled, moved or put together with others, and of the rest each is nested
 deep, has huge numbers, long names or long chains, or characters that look like others, hide, or change direction. What
-fails is printed with its seed, and `generate(SEED)` gives its text.
+fails is printed with its seed, and `generate(SEED)` gives its text. A record is kept of how far a run has got: the same
+command goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from random import Random
 
 from tests.mutation.corpus import programs
@@ -58,6 +62,8 @@ def _mutated(rng: Random) -> str:
     pieces = _pieces(rng.choice(programs()), rng)
     others = _pieces(rng.choice(programs()), rng) if rng.random() < 0.3 else pieces
     for _ in range(rng.randint(1, 8)):
+        if not pieces:  # a short program, all of it dropped
+            break
         at, size = rng.randrange(len(pieces)), rng.choice((1, 1, 1, 2, 5, 30))
         other = rng.randrange(len(others))
         piece = others[other : other + size]
@@ -118,10 +124,68 @@ def judge(seed: int) -> str | None:
     return f"{seed}: {seconds:.1f} s" if seconds > SLOWEST else None
 
 
-def judged(seeds: range) -> tuple[list[str], int]:
-    """What is wrong with the texts of seeds, and the most KiB that the process has had."""
+def judged(seeds: range) -> tuple[list[str], int, float]:
+    """What is wrong with the texts of seeds, the most KiB that the process has had, and its seconds of processor."""
+    begun = time.process_time()
     failed = [problem for seed in seeds if (problem := judge(seed)) is not None]
-    return failed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return failed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - begun
+
+
+@dataclass
+class Record:
+    """How far a run has got: the seeds it is of, how many are done, and what came of them."""
+
+    seed: int
+    count: int
+    done: int = 0
+    seconds: float = 0.0
+    memory: int = 0
+    failed: list[str] = field(default_factory=list[str])
+
+    def add(self, part: range, problems: list[str], memory: int, seconds: float) -> None:
+        """Adds what came of the next seeds."""
+        self.done += len(part)
+        self.seconds = round(self.seconds + seconds, 3)
+        self.memory = max(self.memory, memory)
+        self.failed += problems
+
+    def keep(self, path: Path | None) -> None:
+        """Writes it, whole or not at all."""
+        if path is not None:
+            beside = path.with_name(f"{path.name}.new")
+            beside.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+            beside.replace(path)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.done} texts from seed {self.seed}: {len(self.failed)} failed; at most {self.memory / 1024:.0f} MiB "
+            f"a process; {1000 * self.seconds / max(1, self.done):.1f} ms of processor a text"
+        )
+
+
+def recorded(path: Path | None, seed: int, count: int) -> Record:
+    """The record to go on with: that of the file, if it is of these seeds.
+
+    Raises:
+        ValueError: it is of other seeds.
+    """
+    if path is None or not path.exists():
+        return Record(seed, count)
+    found = Record(**json.loads(path.read_text(encoding="utf-8")))
+    if (found.seed, found.count) != (seed, count):
+        raise ValueError(f"{path} is the record of {found.count} texts from seed {found.seed}")
+    return found
+
+
+def run(record: Record, jobs: int, path: Path | None) -> None:
+    """Checks the texts that the record lacks."""
+    first, last, size = record.seed + record.done, record.seed + record.count, 100
+    parts = [range(at, min(at + size, last)) for at in range(first, last, size)]
+    with ProcessPoolExecutor(jobs) as pool:
+        for part, came in zip(parts, pool.map(judged, parts), strict=True):
+            record.add(part, *came)
+            record.keep(path)
+            print("\n".join(came[0]), end="\n" if came[0] else "", flush=True)
 
 
 def main() -> int:
@@ -129,19 +193,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     for name, default in (("seed", 0), ("count", 1_000), ("jobs", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--record", type=Path, help="where to keep how far the run has got, and to go on from")
     options = parser.parse_args()
-    last, part = options.seed + options.count, 100
-    parts = [range(first, min(first + part, last)) for first in range(options.seed, last, part)]
-    failed: list[str] = []
-    most = 0
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for problems, memory in pool.map(judged, parts):
-            failed, most = [*failed, *problems], max(most, memory)
-            print("\n".join(problems), end="\n" if problems else "", flush=True)
-    print(
-        f"{options.count} texts from seed {options.seed}: {len(failed)} failed; at most {most / 1024:.0f} MiB a process"
-    )
-    return int(bool(failed) or most > MEMORY)
+    record = recorded(options.record, options.seed, options.count)
+    run(record, options.jobs, options.record)
+    print(record)
+    return int(bool(record.failed) or record.memory > MEMORY)
 
 
 if __name__ == "__main__":

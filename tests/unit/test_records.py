@@ -231,3 +231,155 @@ def test_amounts_of_memory(text: str, count: int):
     train = elaborated(PROGRAM.replace("steps = 100", f'steps = 100\n  memory = "{text}"'), "t").train
     assert train is not None
     assert (train.values["memory"], train.values["remat"]) == (count, "none")
+
+
+def with_fields(*fields: str, optimizer: str = "adam(1e-3)") -> str:
+    recipe = TRAIN.replace("adam(warmup_cosine(peak = 1e-3, warmup = 10))", optimizer)
+    return MODEL + recipe.replace("steps = 100", "\n  ".join(("steps = 100", *fields)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "at", "said"),
+    [
+        ("evaluate { every = 101 }", "101", "`evaluate.every` is 101, and the run has 100 steps: nothing is evaluated"),
+        (
+            "checkpoint.every = 1_000",
+            "1_000",
+            "`checkpoint.every` is 1,000, and the run has 100 steps: nothing is saved",
+        ),
+        ("log { every = 200 }", "200", "`log.every` is 200, and the run has 100 steps: nothing is reported"),
+        ("evaluate { every = 9, best = max(loss) }", "loss", "`loss` is good where it is small"),
+        ("evaluate { every = 9, best = min(accuracy) }", "accuracy", "`accuracy` is good where it is large"),
+        ('freeze = ["*"]', "freeze", "every weight is frozen"),
+    ],
+)
+def test_fields_that_do_not_go_together(fields: str, at: str, said: str):
+    text = with_fields(fields).replace("mean(argmax(logits, over = classes) == label)", "accuracy(logits, label)")
+    found = problem(text)
+    assert found.span is not None
+    assert (found.code, found.severity, found.span.text) == ("TRX0518", "warning", at)
+    assert found.message.startswith(said)
+    assert found.helps
+    assert codes(text.replace(fields, f"{fields}  # allow: TRX0518")) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "evaluate { every = 100, best = min(loss) }",
+        "evaluate { every = 10, best = max(accuracy) }",
+        "checkpoint { every = 100 }",
+        "log.every = 100",
+        'freeze = ["*.b"]',
+    ],
+)
+def test_fields_that_go_together(fields: str):
+    assert codes(with_fields(fields)) == []
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "said"),
+    [
+        ("adam(warmup_constant(1e-3, warmup = 100))", "the warm-up of 100 steps is as long as the run"),
+        ("adam(cosine(1e-3, steps = 500))", "`cosine` ends with step 500, and the run with step 100"),
+        ("adam(cosine(1e-3, steps = 20))", "the rate is 0 from step 20 on: 80 steps of the run can change nothing"),
+        ("clip(1.0) >> sgd(linear(0.1, steps = 99))", "the rate is 0 from step 99 on: 1 step"),
+        ("adam(1e-3) >> clip(1.0)", "`clip` stands after `adam`: it is given steps, and not gradients"),
+    ],
+)
+def test_an_optimizer_and_its_run_that_do_not_go_together(optimizer: str, said: str):
+    found = problem(with_fields(optimizer=optimizer))
+    assert (found.code, found.severity) == ("TRX0518", "warning")
+    assert found.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "said"),
+    [
+        ("clip(1.0)", "`clip` prepares gradients, and nothing takes a step"),
+        ("clip(1.0) >> centralize()", "`centralize` prepares gradients, and nothing takes a step"),
+        ("adam(1e-3) >> sgd(0.1)", "`sgd` goes against the steps of `adam`"),
+        ("adam(-1e-3)", "a negative learning rate"),
+        ("adam(cosine(-1e-3))", "a negative learning rate"),
+    ],
+)
+def test_an_optimizer_that_would_walk_up(optimizer: str, said: str):
+    found = problem(with_fields(optimizer=optimizer))
+    assert (found.code, found.severity) == ("TRX0519", "error")
+    assert found.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        "clip(1.0) >> adam(1e-3)",
+        "adam(1e-3) >> scale(0.5)",
+        "clip(1.0) >> scale(-0.01)",
+        "scale(-1.0) >> adam(1e-3)",
+        "adam(linear(1e-3, end = 1e-5, steps = 50))",
+        "prodigy()",
+    ],
+)
+def test_an_optimizer_that_walks_down(optimizer: str):
+    assert codes(with_fields(optimizer=optimizer)) == []
+
+
+def test_a_run_that_is_made_short_from_outside_is_not_held_against_the_file():
+    text = with_fields("evaluate { every = 50 }", "checkpoint { every = 100 }")
+    assert codes(text, t__steps="3") == []
+    assert codes(text, t__evaluate__every="200") == ["TRX0518"]
+
+
+def test_fields_with_dots_are_one_record():
+    text = with_fields("evaluate.every = 5", "evaluate.split = valid", "evaluate { steps = 2 }")
+    train = elaborated(text, "t").train
+    assert train is not None
+    nested = train.nested("evaluate")
+    assert nested is not None
+    assert (nested["every"], nested["steps"]) == (5, 2)
+    assert problem(with_fields("evaluate.every = 5", "evaluate.every = 6")).code == "TRX0502"
+    assert problem(with_fields("evaluate { every = 5 }", "evaluate { every = 6 }")).code == "TRX0502"
+
+
+@pytest.mark.parametrize(
+    ("split", "code"),
+    [
+        ("valid = 0, train = 0.5", "TRX0506"),
+        ("valid = -3, train = 0.5", "TRX0506"),
+        ("train = 1, valid = 0.1", "TRX0506"),
+        ("valid = 0.1, test = 0.1", "TRX0504"),
+    ],
+)
+def test_splits_that_cannot_be(split: str, code: str):
+    assert problem(PROGRAM.replace("train = 0.9, valid = 0.1", split)).code == code
+
+
+def test_a_negative_penalty_is_refused():
+    assert problem(with_fields("l2 = -0.1")).code == "TRX0506"
+
+
+@pytest.mark.parametrize(
+    ("mesh", "found"),
+    [
+        ("data = 2, model = 4, batch -> data", ["TRX0518"]),
+        ("data = 2, model = 1, batch -> data", []),
+        ("data = 2, batch -> (data, data)", ["TRX0502"]),
+    ],
+)
+def test_axes_of_a_mesh_and_its_rules(mesh: str, found: list[str]):
+    assert codes(f"{PROGRAM}mesh pod {{ {mesh} }}\n") == found
+
+
+@pytest.mark.parametrize(
+    ("sample", "found"),
+    [
+        ("temperature(0.8) >> top_p(0.9)", []),
+        ("repetition_penalty(1.2) >> greedy()", []),
+        ("greedy() >> top_k(5)", ["TRX0518"]),
+        ("temperature(0) >> top_p(0.9)", ["TRX0518"]),
+        ("top_k(5) >> temperature(0.8) >> greedy()", ["TRX0518", "TRX0518"]),
+    ],
+)
+def test_stages_of_sampling_that_change_nothing(sample: str, found: list[str]):
+    record = f"generate g for Bytes {{ prompt = tokens, from = logits, sample = {sample} }}\n"
+    assert codes(TEXT + record) == found
