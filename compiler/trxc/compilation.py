@@ -14,8 +14,8 @@ from typing import Any
 
 from .diagnostics import Diagnostic, Diagnostics
 from .driver import CompileError, UsageError, choose, not_causal, phase, read_source, setting_texts, stop_on_errors
+from .elaborate.mesh import MeshSpec
 from .elaborate.program import Checked, Elaborated, check_program
-from .elaborate.records import MeshSpec
 from .emit import EmitError, EmitRecipe, build_manifest, emit_program, manifest_bytes
 from .ir import Module
 from .ir.clone import clone_module

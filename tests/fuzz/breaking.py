@@ -16,13 +16,19 @@ from trxc.ir import Module, Op, Region
 from trxc.ir.walk import regions
 from trxc.ops import OPS
 
+from . import chunks
+
 Change = Callable[[Op, Region], "bool | None"]
 Breaks = Callable[[], AbstractContextManager[object]]
 
 
 @dataclass(frozen=True)
 class Injection:
-    """A miscompilation: its name, the part of the compiler that it breaks, and what shows it: `ir` or `jax`."""
+    """A miscompilation: its name, the part of the compiler that it breaks, and what shows it.
+
+    That are random modules, in the interpreter (`ir`) or under jax (`jax`), or models of which decoding is derived:
+    causal ones (`decoding`), or such as look ahead (`ahead`).
+    """
 
     name: str
     part: str
@@ -58,6 +64,23 @@ def after(part: str, kind: str, change: Change, *, every: bool = False) -> Break
             yield
 
     return broken
+
+
+def deriving(kind: str, change: Change) -> Breaks:
+    """Changes the ops of a kind in what decoding is derived to be."""
+
+    def wrong(derive: Any) -> Any:
+        def derived(module: Module, *given: Any, **options: Any) -> None:
+            before = set(module.functions)
+            derive(module, *given, **options)
+            for name in module.functions.keys() - before:
+                for region in list(regions(module.functions[name].body)):
+                    for op in [op for op in region.ops if op.kind == kind]:
+                        change(op, region)
+
+        return derived
+
+    return replaced(chunks, "derive_decoding", wrong)
 
 
 def _ops(module: Module) -> list[Op]:

@@ -118,10 +118,10 @@ def weights_of(module: Module) -> tuple[Any, Any]:
 def _compare(module: Module, verdict: Verdict) -> Divergence | None:
     wanted = _reference(module)
     plain, best = Emitted(module, passes=False), Emitted(module, passes=True)
-    found = _run({"plain": plain, "best": best})
+    found = run({"plain": plain, "best": best})
     verdict.finite = all(np.isfinite(array).all() for array in [*wanted.values(), *found["plain", True].values()])
     verdict.stages += 4
-    off, where = _off(wanted, found["plain", True])
+    off, where = largest_difference(wanted, found["plain", True])
     if off > DOUBLE:
         return Divergence("jax, float64, no passes", f"{where} is off by {off:.2g} from the reference")
     off = _slope_off(module, found["plain", True]) if verdict.finite else 0.0
@@ -129,20 +129,20 @@ def _compare(module: Module, verdict: Verdict) -> Divergence | None:
         return Divergence(
             "jax, float64, no passes", f"the d of all is off by {off:.2g} from differences of the reference"
         )
-    off, where = _off(found["plain", True], found["best", True], every=True)
+    off, where = largest_difference(found["plain", True], found["best", True], every=True)
     verdict.worst = max(verdict.worst, off)
     if off > DOUBLE:
         return Divergence("jax, float64", f"{where} is off by {off:.2g} from what it is without passes")
-    rounding, _ = _off(found["plain", True], found["plain", False])  # what float32 costs without any pass
-    off, where = _off(found["plain", False], found["best", False])
+    rounding, _ = largest_difference(found["plain", True], found["plain", False])  # what float32 costs without any pass
+    off, where = largest_difference(found["plain", False], found["best", False])
     if off > max(SINGLE, ROUNDING * rounding):
         return Divergence("jax, float32", f"{where} is off by {off:.2g}; rounding alone costs {rounding:.2g}")
     verdict.excused += off > SINGLE
     return _dtypes(found["plain", False], found["best", False])
 
 
-def _run(programs: dict[str, Emitted]) -> dict[tuple[str, bool], Found]:
-    """All programs, in float64 and as they are, compiled together: jax spends most of its time on each compilation."""
+def run(programs: dict[str, Emitted]) -> dict[tuple[str, bool], Found]:
+    """What programs give, by name and whether in float64; compiled together, as jax spends its time on compilations."""
     runs = [(name, double) for double in (True, False) for name in programs]
     with jax.enable_x64(True):
         parts = [programs[name].computation(double=double) for name, double in runs]
@@ -159,7 +159,7 @@ def _dtypes(plain: Found, best: Found) -> Divergence | None:
     return None
 
 
-def _off(wanted: Found, given: Found, *, every: bool = False) -> tuple[float, str]:
+def largest_difference(wanted: Found, given: Found, *, every: bool = False) -> tuple[float, str]:
     """The largest difference of what is wanted, and where it is; inf, if something of it is missing.
 
     With `every`, nothing else may be there. A weight that plays no part, whose gradient is 0, may be. A gradient may be

@@ -10,155 +10,29 @@ import argparse
 import contextlib
 import functools
 import json
-import re
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from trxc.ir import Op, Region, Value
 from trxc.ir import merge as merging
 from trxc.ir.printer import to_text
-from trxc.passes import folding, pipeline, rewrites, run_passes, simplify
+from trxc.passes import attention_form, folding, pipeline, rewrites, run_passes, simplify
+from trxc.passes.decode import pairs, places
 
-from . import breaking
-from .breaking import Injection, after, dropping, emitting, replaced, setting, swapping, wrapping, written
+from . import breaking, changes, chunks
+from .breaking import Injection, after, deriving, dropping, emitting, replaced, setting, swapping, wrapping, written
+from .causal_models import causal_model
+from .causality import broken_model, judge_ahead, judge_causal
 from .harmless import EAGER, RULES, Verdict, judge_module
 from .modules import make_module
 
-BOUND = {"ir": 400, "jax": 120}
+BOUND = {"ir": 400, "jax": 120, "decoding": 400, "ahead": 400}
 """Within so many programs each must be noticed."""
 
 CAUGHT = Path(__file__).with_name("caught.json")
 PAGE = Path(__file__).parents[2] / "docs" / "proof.md"
 BEGIN, END = "<!-- injections -->\n", "<!-- end of injections -->"
-
-
-# ------------------------------------------------------------------------- what is done to ops
-
-
-def _window(op: Op, region: Region) -> None:
-    if isinstance(window := op.attributes.get("window"), int):
-        op.attributes["window"] = window + 1
-
-
-def _backwards(op: Op, region: Region) -> None:
-    op.attributes["reverse"] = not op.attributes["reverse"]
-
-
-def _names(turned: Any) -> breaking.Change:
-    """Gives slices that have names of their own those of others."""
-
-    def change(op: Op, region: Region) -> None:
-        names = op.attributes.get("names", ())
-        assert isinstance(names, tuple)
-        nested = bool(names) and isinstance(names[0], tuple)
-        if nested:  # the first of each says where a member is stored
-            op.attributes["names"] = tuple((member[0], *turned(member[1:])) for member in names)
-        else:
-            op.attributes["names"] = turned(names)
-
-    return change
-
-
-def _last_lost(op: Op, region: Region) -> None:
-    count = op.attributes["count"]
-    if isinstance(count, int) and count > 1:
-        op.attributes.setdefault("of", count)
-        op.attributes["count"] = count - 1
-
-
-def _carry_hoisted(op: Op, region: Region) -> None:
-    """What depends on a carry is computed from its first value."""
-    count = op.attributes["sequences"]
-    assert isinstance(count, int)
-    for argument, start in zip(op.regions[0].arguments[count:], op.operands[count:], strict=True):
-        for inner in op.regions[0].ops[:3]:
-            inner.operands[:] = [start if value is argument else value for value in inner.operands]
-
-
-def _kind(new: str) -> breaking.Change:
-    def change(op: Op, region: Region) -> None:
-        op.kind = new
-
-    return change
-
-
-def _parts_turned(op: Op, region: Region) -> None:
-    types = [value.type.sizes for value in op.results]
-    if all(type_ == types[0] for type_ in types):
-        op.results.reverse()
-
-
-def _turned(op: Op, region: Region) -> None:
-    op.operands.reverse()
-
-
-def _branches(op: Op, region: Region) -> None:
-    op.regions.reverse()
-
-
-def _other_weight(op: Op, region: Region) -> None:
-    """Reads another weight of the same type."""
-    others = [o for o in region.ops if o.kind == "parameter" and o is not op and o.result.type == op.result.type]
-    if others:
-        op.attributes["path"] = others[0].attributes["path"]
-
-
-def _other_slice(op: Op, region: Region) -> None:
-    whole, first = op.attributes.get("of"), op.attributes.get("first", 0)
-    if isinstance(whole, int) and isinstance(first, int) and first:
-        op.attributes["first"] = first - 1
-
-
-# ------------------------------------------------------------------- functions of the compiler
-
-
-def _wrong_order(op: Op, known: Any) -> Any:
-    inner = known.maker(op.operands[0], "transpose")
-    if op.kind != "transpose" or inner is None:
-        return None
-    first, second = (_order(each) for each in (inner, op))
-    order = tuple(second[at] for at in first)  # the wrong way round
-    sizes = tuple(inner.operands[0].type.sizes[at] for at in order)
-    if sizes != op.result.type.sizes:
-        return None
-    op.operands[:], op.attributes["order"] = [inner.operands[0]], order
-    return rewrites.Changed()
-
-
-def _order(op: Op) -> tuple[int, ...]:
-    """The order of a transpose."""
-    order = op.attributes["order"]
-    assert isinstance(order, tuple)
-    return tuple(at for at in order if isinstance(at, int))
-
-
-def _undoes(op: Op, known: Any) -> Value | None:
-    inner = known.maker(op.operands[0], op.kind)
-    return None if inner is None else inner.operands[0]
-
-
-def _narrowed(op: Op, known: Any) -> Value | None:
-    inner = known.maker(op.operands[0], "cast")
-    return inner.operands[0] if inner is not None and inner.operands[0].type.dtype == op.attributes["dtype"] else None
-
-
-def _key_without_attributes(key: Any) -> Any:
-    def wrong(op: Op) -> object:
-        found = key(op)
-        if op.kind in ("parameter", "state", "constant", "size", "iota") or found is None:
-            return found
-        return (op.kind, tuple(id(value) for value in op.operands), str(op.result.type))
-
-    return wrong
-
-
-def _without_axes(text_of: Any) -> Any:
-    return lambda function: re.sub(
-        r"\{over=\(\d,\)", "{over=(0,)", re.sub(r"value=[-\d.e]+", "value=0", text_of(function))
-    )
 
 
 INJECTIONS: tuple[Injection, ...] = (
@@ -167,13 +41,13 @@ INJECTIONS: tuple[Injection, ...] = (
               replaced(rewrites._LEFT_NEUTRAL, "subtract", lambda _: 1.0)),
     Injection("x * 0 is x", "simplify", "ir", replaced(rewrites._RIGHT_NEUTRAL, "multiply", lambda _: 0)),
     Injection("transposes composed in the wrong order", "simplify", "ir",
-              replaced(rewrites.RULES, "transpose", lambda rules: (_wrong_order, *rules))),
+              replaced(rewrites.RULES, "transpose", lambda rules: (changes.wrong_order, *rules))),
     Injection("two `reverse` cancel, whatever their axes", "simplify", "ir",
-              replaced(rewrites.RULES, "reverse", lambda _: (_undoes,))),
+              replaced(rewrites.RULES, "reverse", lambda _: (changes.undoes,))),
     Injection("a cast to fewer bits and back is nothing", "simplify", "ir",
-              replaced(rewrites.RULES, "cast", lambda rules: (_narrowed, *rules))),
+              replaced(rewrites.RULES, "cast", lambda rules: (changes.narrowed, *rules))),
     Injection("equal subexpressions without a look at attributes", "simplify", "ir",
-              replaced(simplify, "_key", _key_without_attributes)),
+              replaced(simplify, "_key", changes.key_without_attributes)),
     Injection("dead code includes the writing of states", "simplify", "ir",
               replaced(simplify, "KEPT", lambda _: frozenset({"require"}))),
     Injection("integer division of constants rounds towards 0", "simplify", "ir",
@@ -183,16 +57,17 @@ INJECTIONS: tuple[Injection, ...] = (
     Injection("values that are replaced stay where they are results", "simplify", "ir",
               replaced(simplify, "replace", lambda _: lambda region, new: None)),
     Injection("operands of a difference swapped", "simplify", "ir", after("simplify", "subtract", swapping(0, 1))),
-    Injection("the other branch of `cond`", "precision", "ir", after("precision", "cond", _branches, every=True)),
+    Injection("the other branch of `cond`", "precision", "ir",
+              after("precision", "cond", changes.branches, every=True)),
     # functions
     Injection("functions that differ in an axis or a number are merged", "merge-functions", "ir",
-              replaced(merging, "canonical_text", _without_axes)),
+              replaced(merging, "canonical_text", changes.without_axes)),
     # roll
     Injection("slices in the opposite order", "roll-layers", "ir",
-              after("roll-layers", "repeat", _names(lambda names: names[::-1]))),
+              after("roll-layers", "repeat", changes.names(lambda names: names[::-1]))),
     Injection("slices off by one", "roll-layers", "ir",
-              after("roll-layers", "repeat", _names(lambda names: (*names[1:], *names[:1])))),
-    Injection("the last layer is lost", "roll-layers", "ir", after("roll-layers", "repeat", _last_lost)),
+              after("roll-layers", "repeat", changes.names(lambda names: (*names[1:], *names[:1])))),
+    Injection("the last layer is lost", "roll-layers", "ir", after("roll-layers", "repeat", changes.last_lost)),
     # attention
     Injection("the scale is forgotten", "fuse-attention", "ir",
               after("fuse-attention", "attention", setting(scale=1.0))),
@@ -200,7 +75,8 @@ INJECTIONS: tuple[Injection, ...] = (
               after("fuse-attention", "attention", setting(causal=False, window=None))),
     Injection("what is not causal is masked causally", "fuse-attention", "ir",
               after("fuse-attention", "attention", setting(causal=True))),
-    Injection("the window is one too wide", "fuse-attention", "ir", after("fuse-attention", "attention", _window)),
+    Injection("the window is one too wide", "fuse-attention", "ir",
+              after("fuse-attention", "attention", changes.window)),
     Injection("a mask that is read is dropped", "fuse-attention", "ir",
               after("fuse-attention", "attention", dropping("masked", 3))),
     Injection("a bias is dropped", "fuse-attention", "ir",
@@ -211,16 +87,16 @@ INJECTIONS: tuple[Injection, ...] = (
     Injection("queries and keys swapped", "fuse-attention", "ir", after("fuse-attention", "attention", swapping(0, 1))),
     # loops
     Injection("the loop runs backwards", "hoist-loop-invariants", "ir",
-              after("hoist-loop-invariants", "recur", _backwards)),
+              after("hoist-loop-invariants", "recur", changes.backwards)),
     Injection("what depends on a carry leaves the loop", "hoist-loop-invariants", "ir",
-              after("hoist-loop-invariants", "recur", _carry_hoisted)),
+              after("hoist-loop-invariants", "recur", changes.carry_hoisted)),
     Injection("a hoisted weight is another", "hoist-loop-invariants", "ir",
-              after("hoist-loop-invariants", "parameter", _other_weight)),
+              after("hoist-loop-invariants", "parameter", changes.other_weight)),
     # projections
     Injection("parts of the joint product swapped", "merge-projections", "ir",
-              after("merge-projections", "split", _parts_turned)),
+              after("merge-projections", "split", changes.parts_turned)),
     Injection("weights joined in the other order", "merge-projections", "ir",
-              after("merge-projections", "concat", _turned)),
+              after("merge-projections", "concat", changes.turned)),
     # losses
     Injection("label smoothing is forgotten", "fuse-loss", "ir",
               after("fuse-loss", "linear_cross_entropy", setting(smoothing=0.0))),
@@ -232,7 +108,31 @@ INJECTIONS: tuple[Injection, ...] = (
     Injection("another order of the head's weight", "fuse-loss", "ir",
               after("fuse-loss", "linear_cross_entropy",
                     lambda op, _: op.attributes.update(transposed=not op.attributes["transposed"]))),
+    # decoding
+    Injection("keys and values are put at the first place", "derive-decoding", "decoding",
+              deriving("write_at", changes.from_first(2))),
+    Injection("later keys are not hidden", "derive-decoding", "decoding",
+              deriving("chunk_attention", setting(causal=False))),
+    Injection("the window is one too wide", "derive-decoding", "decoding", deriving("chunk_attention", changes.window)),
+    Injection("a ring is read as if it were none", "derive-decoding", "decoding",
+              deriving("chunk_attention", setting(ring=False))),
+    Injection("places are counted from the chunk's first", "derive-decoding", "decoding",
+              deriving("add", changes.first_place)),
+    Injection("what comes before is that of the chunk's beginning", "derive-decoding", "decoding",
+              deriving("read_at", changes.from_first(1))),
+    Injection("what is kept is never written", "derive-decoding", "decoding", deriving("set_state", changes.left_out)),
+    Injection("a running sum begins with 1", "derive-decoding", "decoding",
+              replaced(places.BEGINS, "cumsum", lambda _: ("add", 1.0))),
+    Injection("what later keys hold is taken for 0 where it is not known", "derive-decoding", "ahead",
+              replaced(pairs, "later", lambda sound: lambda *given: sound(*given) or 0.0)),
+    Injection("masks that are off by one pass for causal", "fuse-attention", "ahead",
+              replaced(attention_form, "is_causal",
+                       lambda sound: lambda gap, query, key, ahead: sound(gap, query, key, ahead + 1))),
+    Injection("a softmax over time goes place by place", "derive-decoding", "ahead",
+              replaced(type(breaking.OPS["softmax"]), "along", changes.in_place)),
     # emission
+    Injection("layers in the opposite order", "emission of layers", "jax",
+              written("unstacked", "in zip(*slices)", "in reversed(list(zip(*slices)))")),
     Injection("`keepdims` is forgotten", "emission of reductions", "jax", emitting("mean", ", keepdims=True", "")),
     Injection("softmax over the first axis", "emission of softmax", "jax", emitting("softmax", "axis=", "axis=0 *")),
     Injection("letters of an einsum swapped", "emission of einsum", "jax", emitting("einsum", "->bhst", "->bhts")),
@@ -265,25 +165,32 @@ INJECTIONS: tuple[Injection, ...] = (
 
 
 def trial(injection: Injection, seed: int) -> Verdict:
-    """The verdict on a seed's module of a compiler that is broken so."""
+    """The verdict on what a seed gives of a compiler that is broken so."""
     if injection.shown_by == "jax":
         from .emitted import judge_emitted_module
 
         module = make_module(seed, smooth=True)
         with injection.breaks():
             return judge_emitted_module(module)
+    if injection.shown_by in ("decoding", "ahead"):
+        causal, model, broken = injection.shown_by == "decoding", causal_model(seed), broken_model(seed)
+        with injection.breaks():
+            return judge_causal(model.text, seed, beyond=model.beyond) if causal else judge_ahead(broken, seed)
     module = make_module(seed)
     with injection.breaks():
         return judge_module(module, read_all=False)
 
 
 def outcome_text(shown_by: str, seed: int) -> str:
-    """What the compiler makes of a seed's module, as text."""
+    """What the compiler makes of what a seed gives, as text."""
     try:
         if shown_by == "jax":
             from .emitted import Emitted
 
             return Emitted(make_module(seed, smooth=True), passes=True).source
+        if shown_by in ("decoding", "ahead"):
+            text = causal_model(seed).text if shown_by == "decoding" else broken_model(seed).text
+            return to_text(chunks.derived(chunks.unoptimised(text)))
         module = make_module(seed)
         root = module.roles["apply"]
         run_passes(module, pipeline(model=(root, f"{root}_train"), rules=RULES, target=EAGER))
@@ -354,7 +261,9 @@ def _check(injection: Injection, what: str) -> str:
         return "differences of the interpreter's loss"
     if "declared precision" in what:
         return "where values are rounded"
-    if injection.shown_by == "ir":
+    if injection.shown_by == "ahead":
+        return "models that look ahead"
+    if injection.shown_by in ("ir", "decoding"):
         return "values in the interpreter" if " off by " in what else "an error in the interpreter"
     where = "a gradient" if "d " in said[:3] else "values"
     return f"{where} under {stage}" if " off by " in what else f"an error under {stage}"

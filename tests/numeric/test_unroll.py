@@ -9,9 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from recipes import assert_close, batch_of, compiled, namespace, outcome, weights_of
+from recipes import PROGRAMS, assert_close, batch_of, compiled, namespace, outcome, weights_of
+from tests.fuzz.emitted import Emitted, largest_difference, run
 
+import trxc
 from trxc.emit.prelude import PRELUDE
+from trxc.ir import Op, Region
+from trxc.ir.clone import clone_module, clone_op
+from trxc.ir.walk import repeat_count, replace
 from trxc.passes import pipeline
 
 SCAN = ("unroll-layers",)
@@ -42,6 +47,34 @@ def test_values_of_every_layer_and_parts_of_a_loop() -> None:
     for name in names:
         np.testing.assert_allclose(results[0][name], results[1][name], rtol=1e-5, atol=1e-6)
     assert set(results[0]) == {*names, "logits"}
+
+
+@pytest.mark.parametrize("passes", [False, True], ids=["scan", "written out"])
+def test_parts_of_a_loop_keep_the_states_of_all_layers(passes: bool) -> None:
+    """Each part gives new states of its own layers only; the others' stay."""
+    whole = trxc.compile(PROGRAMS["tower"].replace("width, 0.2", "width, 0.0"), filename="case.trx").unoptimised
+    parts = clone_module(whole)
+    cuts = [cut(op, function.body) for function in parts.functions.values() for op in list(function.body.ops)]
+    assert sum(cuts) == 2, "in training and in inference"
+    both = {name: Emitted(module, passes=passes) for name, module in (("parts", parts), ("whole", whole))}
+    both["parts"].original = whole  # whose weights both have
+    found = run(both)
+    off, where = largest_difference(found["whole", True], found["parts", True])
+    assert off <= 1e-12, where
+
+
+def cut(op: Op, region: Region) -> bool:
+    """Cuts a loop in two, whose second has one layer."""
+    if op.kind != "repeat":
+        return False
+    count = repeat_count(op)
+    last = clone_op(op, dict(zip(op.operands, op.results, strict=True)))
+    op.attributes |= {"count": count - 1, "of": count}
+    last.attributes |= {"count": 1, "of": count, "first": count - 1}
+    replace(region, dict(zip(op.results, last.results, strict=True)))
+    region.ops.insert(region.ops.index(op) + 1, last)
+    last.operands[:] = op.results
+    return True
 
 
 def equations(jaxpr: Any) -> list[str]:

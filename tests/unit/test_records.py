@@ -367,7 +367,7 @@ def test_a_negative_penalty_is_refused():
     ],
 )
 def test_axes_of_a_mesh_and_its_rules(mesh: str, found: list[str]):
-    assert codes(f"{PROGRAM}mesh pod {{ {mesh} }}\n") == found
+    assert codes(f"{with_fields('mesh = pod')}mesh pod {{ {mesh} }}\n") == found
 
 
 @pytest.mark.parametrize(

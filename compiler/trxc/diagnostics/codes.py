@@ -104,6 +104,8 @@ _TABLE = (
     Code("TRX0515", "a training step may need more memory than there is", "warning"),
     Code("TRX0516", "a weight map is for a model that is not here", "warning"),
     Code("TRX0517", "an output hides a field of the data", "warning"),
+    Code("TRX0518", "two fields do not go together", "warning"),
+    Code("TRX0519", "an optimizer would walk up"),
     Code("TRX0601", "a model that is generated from looks ahead"),
     Code("TRX0701", "no program can be written for this"),
     Code("TRX0702", "the program calls Python code of its author"),

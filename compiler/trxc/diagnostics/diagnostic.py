@@ -61,11 +61,14 @@ class Diagnostics:
     """A sink that stages append to. One mistake gives one error: the same code at the same span is kept once."""
 
     items: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    allowed: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    """Warnings that are not given, as the file allows them."""
     _seen: set[tuple[str, str, int, int]] = field(default_factory=set[tuple[str, str, int, int]])
 
     def add(self, diagnostic: Diagnostic) -> None:
         """Keeps ``diagnostic``, unless one with its code is already at its span, or the file allows it."""
         if diagnostic.severity == "warning" and is_allowed(diagnostic.code, diagnostic.span):
+            self.allowed.append(diagnostic)
             return
         span = diagnostic.span
         place = (

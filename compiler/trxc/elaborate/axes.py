@@ -39,7 +39,7 @@ def _named(name: str, body: Body) -> tuple[Axis | str | int, ...]:
     if isinstance(value, Sequence):
         return tuple(item.known for item in value.items if isinstance(item, Size) and item.known is not None)
     if isinstance(value, Size) and value.known is not None and value.name is None:
-        return (value.known,)
+        return (Axis(value.size) if name in body.sizing else value.known,)
     if isinstance(value, Size) and value.name is not None:
         return (value.name,)
     return (name,)
@@ -51,17 +51,19 @@ def resolve_axes(axes: AxesRef, type_: TensorType, span: Span) -> tuple[int, ...
     Raises:
         Fault: the tensor has no such axis, or several.
     """
-    found = tuple(_position(item, type_, span) for item in axes.items)
+    found = tuple(_position(item, axes.text, type_, span) for item in axes.items)
     if len(set(found)) < len(found):
         raise Fault("TRX0208", f"`{axes.text}` names an axis twice", span)
     return found
 
 
-def _position(item: Axis | str | int, type_: TensorType, span: Span) -> int:
+def _position(item: Axis | str | int, text: str, type_: TensorType, span: Span) -> int:
     if isinstance(item, int):
         if not -type_.rank <= item < type_.rank:
             raise Fault("TRX0208", f"there is no axis {item} in {type_.show()}", span)
         return item % type_.rank
+    if isinstance(item, Axis) and item.name is None:
+        return _sized(item, text, type_, span)
     name = item if isinstance(item, str) else item.name
     places = [at for at, axis in enumerate(type_.axes) if axis.name == name]
     if len(places) == 1:
@@ -72,3 +74,13 @@ def _position(item: Axis | str | int, type_: TensorType, span: Span) -> int:
         raise Fault("TRX0208", f"`{shown}` is several axes of {type_.show()}", span, helps=[help_])
     names = [axis.public_name for axis in type_.axes if axis.public_name]
     raise Fault("TRX0208", f"there is no dim `{shown}` in {type_.show()}", span, helps=nearest(shown, names))
+
+
+def _sized(item: Axis, text: str, type_: TensorType, span: Span) -> int:
+    """Where the dim is that was written with a setting, which lends it no name: the only one that is as long."""
+    places = [at for at, axis in enumerate(type_.axes) if axis.public_name is None and axis.size == item.size]
+    if len(places) == 1:
+        return places[0]
+    help_ = "write its position, as in `over = -1`, or give it a name by annotating the value: `y: float[batch, kinds]`"
+    what = f"several axes of {type_.show()} are" if places else f"no axis of {type_.show()} is"
+    raise Fault("TRX0208", f"`{text}` is {item.size} here, and {what} of that size", span, helps=[help_])

@@ -10,7 +10,7 @@ from ..dims import dim
 from ..ir import Attribute, Value
 from ..ops import Attributes, Instance, OpDefinition
 from ..ops.arrays import np
-from ..resolve import nearest
+from ..resolve import nearest_of_few
 from ..source import Span
 from ..syntax import ast
 from ..types import BOOL
@@ -25,7 +25,7 @@ MAX_RANGE = 10_000
 Builtin: TypeAlias = Callable[[ast.Call, Body], CValue]
 
 
-def known_int(expression: ast.Expr, body: Body, what: str) -> int:
+def known_int(expression: ast.Expr, body: Body, what: str, *, helps: tuple[str, ...] = ()) -> int:
     """An int that is known at compile time.
 
     Raises:
@@ -34,7 +34,7 @@ def known_int(expression: ast.Expr, body: Body, what: str) -> int:
     """
     value = evaluation.evaluate(expression, body)
     if not isinstance(value, Size):
-        raise Fault("TRX0405", f"{what} is an int, and this is {describe(value)}", expression.span)
+        raise Fault("TRX0405", f"{what} is an int, and this is {describe(value)}", expression.span, helps=helps)
     if value.known is None:
         symbols = frozenset(symbol.name for symbol in value.size.symbols)
         raise NeedsKnown(symbols, f"{what} must be known at compile time", expression.span)
@@ -50,7 +50,8 @@ def _arguments(node: ast.Call, names: list[str], required: int, name: str) -> di
             )
         key = argument.name.name if argument.name else names[at]
         if key not in names:
-            raise Fault("TRX0409", f"`{name}` has no argument `{key}`", argument.span, helps=nearest(key, names))
+            near = nearest_of_few(key, names, "arguments")
+            raise Fault("TRX0409", f"`{name}` has no argument `{key}`", argument.span, helps=near)
         if key in given:
             raise Fault("TRX0411", f"argument `{key}` is given twice", argument.span)
         given[key] = argument.value
@@ -68,7 +69,7 @@ def _layer(expression: ast.Expr, body: Body) -> CValue:
 def _repeat(node: ast.Call, body: Body) -> CValue:
     """`repeat(n, f)`: n copies of a layer one after another, each with weights of its own."""
     given = _arguments(node, ["count", "layer"], 2, "repeat")
-    count = known_int(given["count"], body, "the count of `repeat`")
+    count = known_int(given["count"], body, "the count of `repeat`", helps=("the count comes first: `repeat(n, f)`",))
     if not 0 <= count <= MAX_OPS:
         raise Fault("TRX0402", f"`repeat` goes from 0 to {MAX_OPS:,} times, and this is {count}", given["count"].span)
     layer = _layer(given["layer"], body)

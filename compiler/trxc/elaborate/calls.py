@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence as Items
 from dataclasses import replace
 
-from ..resolve import ItemRef, nearest
+from ..resolve import ItemRef, nearest, nearest_of_few
 from ..source import Span
 from ..syntax import ast
 from . import apply, axes, builtins, op_calls, typing
@@ -103,7 +103,7 @@ def assign(
         if argument.name is not None:
             name = argument.name.name
             if name not in {p.name.name for p in plain}:
-                near = nearest(name, [p.name.name for p in plain])
+                near = nearest_of_few(name, [p.name.name for p in plain], "arguments")
                 raise Fault("TRX0409", f"`{owner}` has no argument `{name}`", argument.name.span, helps=near)
         elif position < len(plain):
             name, position = plain[position].name.name, position + 1
@@ -145,7 +145,7 @@ def bind(
         else:
             raise _missing(parameter, owner, span)
         if not parameter.variadic:
-            value = typing.check_argument(parameter, value, owner, place)
+            value = typing.check_argument(parameter, value, owner, place, at=at)
         values[name] = inner.variables[name] = value
     return values
 

@@ -75,7 +75,8 @@ def _next_values(frame: Frame, span: Span) -> list[Value]:
     values: list[Value] = []
     for carried in frame.carries:
         if carried.name not in frame.next_carries:
-            raise Fault("TRX0415", f"`next {carried.name}` is never set", carried.span)
+            help_ = f"`next {carried.name} = …` sets it; `{carried.name} = …` is another value by the same name"
+            raise Fault("TRX0415", f"`next {carried.name}` is never set", carried.span, helps=[help_])
         values.append(frame.next_carries[carried.name])
     return values
 

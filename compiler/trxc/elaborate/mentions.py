@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
-from ..resolve import Unit
+from ..resolve import ItemRef
 from ..syntax import ast
 
 AXES = frozenset({"over", "along", "axis"})
@@ -58,9 +58,15 @@ class Mentions:
         return self.bound.keys() | self.inner
 
 
-def read_items(unit: Unit) -> list[Mentions]:
-    """The layers, models, fns and externs of a file, read through."""
-    return [_read(ref.item) for ref in unit.items.values() if isinstance(ref.item, ast.Layer | ast.Fn | ast.Extern)]
+def dims_of(nodes: Iterable[ast.Node]) -> set[str]:
+    """The names in the types among nodes."""
+    types = (node for node in nodes if isinstance(node, ast.TypeExpr))
+    return {name.name for type_ in types for name in walk(type_) if isinstance(name, ast.Name | ast.Ident)}
+
+
+def read_items(items: Iterable[ItemRef]) -> list[Mentions]:
+    """The layers, models, fns and externs among items, read through."""
+    return [_read(ref.item) for ref in items if isinstance(ref.item, ast.Layer | ast.Fn | ast.Extern)]
 
 
 def _read(item: Readable) -> Mentions:

@@ -24,6 +24,10 @@ class Observer(Protocol):
     further down may still give names to its axes.
     """
 
+    def checking(self, item: str) -> str:
+        """What follows is found in checking an item, or a model that it is for; what was being checked before."""
+        ...
+
     def entered(self, item: ast.Layer | ast.Fn, body: Body) -> None:
         """The text of an item begins to be elaborated in `body`, whose variables are its arguments."""
         ...

@@ -6,7 +6,7 @@ from typing import cast
 
 from ..ir import Attribute, Value
 from ..ops import REQUIRED, OpDefinition, Operand, Setting
-from ..resolve import nearest
+from ..resolve import nearest_of_few
 from ..source import Span
 from ..syntax import ast
 from ..types import FLOAT, DType
@@ -86,7 +86,7 @@ def _assign_slots(
                 if takes_letters:
                     _add_letter(letters, name, argument)
                     continue
-                near = nearest(name, names)
+                near = nearest_of_few(name, names, "arguments")
                 raise Fault("TRX0409", f"`{op.name}` has no argument `{name}`", argument.name.span, helps=near)
         if name in given:
             raise Fault("TRX0411", f"argument `{name}` is given twice", argument.span)

@@ -11,14 +11,17 @@ from ..resolve import ItemRef, Library, Unit, nearest
 from ..source import Source
 from ..syntax import ast
 from .body import Session
+from .contradictions import warn_of_greedy
 from .evaluate import item_value
 from .faults import Fault, Silent
 from .mentions import read_items
+from .mesh import read_mesh
 from .model import check_layer
 from .named_twice import check_named_twice
 from .observe import Observer
 from .pipeline import data_fields
-from .records import read_mesh, read_record, record_body
+from .records import read_record, record_body
+from .remembered import Memory
 from .settings import read_settings
 from .subject import Checked, Elaborated, Subject, find_subject
 from .train import Recipe, check_evaluation
@@ -36,8 +39,11 @@ def check_program(source: Source, path: Path | None, settings: dict[str, str], d
     return check_unit(unit, library, settings)
 
 
-def check_unit(unit: Unit, library: Library, settings: dict[str, str], observer: Observer | None = None) -> Checked:
-    """Checks everything in a file that has been read.
+def check_unit(
+    unit: Unit, library: Library, settings: dict[str, str], observer: Observer | None = None,
+    memory: Memory | None = None,
+) -> Checked:  # fmt: skip
+    """Checks everything in a file that has been read; with a memory (and no settings), only what may have changed.
 
     Syntax errors end it early: what stands beside them is not known for certain.
     """
@@ -49,15 +55,18 @@ def check_unit(unit: Unit, library: Library, settings: dict[str, str], observer:
     checked.overrides = read_settings(settings, unit, diagnostics)
     if diagnostics.failed:
         return checked
-    items = list(unit.items.values())
-    models = {ref.name: Subject(checked, ref) for ref in items if ref.kind == "model"}
+    checked.unchanged = memory.unchanged(unit, library) if memory is not None else frozenset()
+    models = {ref.name: Subject(checked, ref) for ref in unit.items.values() if ref.kind == "model"}
+    items = [ref for ref in unit.items.values() if ref.name not in checked.unchanged]
     for ref in items:
+        if observer is not None:
+            observer.checking(ref.name)
         if isinstance(ref.item, ast.Layer) and ref.kind == "layer":
             check_layer(checked.session(), ref)
         elif ref.kind in _CHECKS:
             _CHECKS[ref.kind](checked, ref, models)
-    read = [] if diagnostics.failed else read_items(unit)
-    check_unreached(unit, read, library)
+    read = [] if diagnostics.failed else read_items(items)
+    check_unreached(unit, read, library, memory.dims(checked.unchanged) if memory is not None else set())
     if not diagnostics.failed:
         warn_unused(read, diagnostics)
     return checked
@@ -130,6 +139,7 @@ def _generate(checked: Checked, ref: ItemRef, models: Models) -> None:
         ]
         message = "both `sample` and `search` are given"
         session.report(Fault("TRX0502", message, record.spans["search"], labels=labels, helps=helps))
+    warn_of_greedy(session, record.values.get("sample"))
     model = find_subject(checked, ref, models)
     roots = model.roots() if model else None
     if roots is None:

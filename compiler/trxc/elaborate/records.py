@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from ..ir import Function, Region
-from ..resolve import ItemRef, nearest
+from ..resolve import ItemRef, nearest, nearest_of_few
 from ..source import Span
 from ..syntax import ast
 from ..types import DType
@@ -29,17 +29,6 @@ class Best:
 
     mode: str
     metric: str
-    span: Span
-
-
-@dataclass
-class MeshSpec:
-    """Axes of a mesh with their sizes, and which dims go over which axes."""
-
-    name: str
-    axes: dict[str, int]
-    rules: dict[str, tuple[str, ...]]
-    rule_spans: dict[str, Span]
     span: Span
 
 
@@ -90,18 +79,16 @@ def read_record(session: Session, ref: ItemRef, variables: dict[str, CValue] | N
     body = record_body(session, ref)
     body.variables.update(variables or {})
     result = RecordValues(ref)
-    fields = _with_settings(session, record, ref)
-    read_fields(record.fields if fields is None else fields, RECORDS[record.kind], record.name, body, result)
+    read_fields(fields_of(session, ref), RECORDS[record.kind], record.name, body, result)
     return result
 
 
-def _with_settings(session: Session, record: ast.Record, ref: ItemRef) -> tuple[ast.RecordField, ...] | None:
-    """The record's fields with those from the command line in place of its own."""
-    settings = session.overrides.get(ref.name)
-    if not settings:
-        return None
+def fields_of(session: Session, ref: ItemRef) -> tuple[ast.RecordField, ...]:
+    """A record's fields, with those from the command line in place of its own."""
+    record = ref.item
+    assert isinstance(record, ast.Record)
     fields = list(record.fields)
-    for path, expression in settings.items():
+    for path, expression in session.overrides.get(ref.name, {}).items():
         fields = _override(fields, path, expression)
     return tuple(fields)
 
@@ -156,8 +143,8 @@ def _spec_of(
     """What the table says of a field; for a name that is not in it, notes in `mistaken` which was meant."""
     spec = next((s for s in specs if s.name == name.name), None)
     if spec is None:
-        near = nearest(name.name, [s.name for s in specs])
-        mistaken.update((s.name, name.span) for s in specs if any(f"`{s.name}`" in help_ for help_ in near))
+        near = nearest_of_few(name.name, [s.name for s in specs], "fields")
+        mistaken.update((s.name, name.span) for s in specs if any(f"mean `{s.name}`" in help_ for help_ in near))
         raise Fault("TRX0501", f"there is no field `{name.name}` here", name.span, helps=near)
     if name.name in result.values:
         first = result.spans.get(name.name)
@@ -169,19 +156,44 @@ def _spec_of(
 def flattened(
     nodes: tuple[ast.RecordField, ...], session: Session, *, rules: bool = False
 ) -> Iterator[tuple[ast.Ident, ast.RecordField, ast.Expr | None]]:
-    """Fields by their first name; `evaluate.every = 5` counts as a nested record."""
-    for node in nodes:
+    """Fields by their first name; `evaluate.every = 5` counts as a nested record, or as a part of the one there is."""
+    for node in _gathered(nodes):
         if isinstance(node, ast.Rule):
             if not rules:
                 session.report(Fault("TRX0505", "a rule `a -> b` stands in a mesh or a weight map only", node.span))
             continue
         if isinstance(node, ast.SubRecord):
             yield node.name, node, None
-        elif len(node.path) == 1:
-            yield node.path[0], node, node.value
         else:
-            inner = ast.Field(node.span, node.path[1:], node.value)
-            yield node.path[0], ast.SubRecord(node.span, node.path[0], (inner,)), None
+            yield node.path[0], node, node.value
+
+
+def _gathered(nodes: tuple[ast.RecordField, ...]) -> list[ast.RecordField]:
+    """Fields with dots, `a.b = …` and `a.c = …`, as one nested record; they also belong to one that is written out."""
+    found: list[ast.RecordField] = []
+    places: dict[str, int] = {}
+    written: set[str] = set()
+    for node in nodes:
+        part = _nested_once(node)
+        if isinstance(part, ast.SubRecord):
+            name = part.name.name
+            at = places.setdefault(name, len(found))
+            again = part is node and name in written
+            written |= {name} if part is node else set()
+            if at < len(found) and not again:
+                around = cast("ast.SubRecord", found[at])
+                found[at] = ast.SubRecord(around.span, around.name, (*around.fields, *part.fields))
+                continue
+        found.append(part)
+    return found
+
+
+def _nested_once(node: ast.RecordField) -> ast.RecordField:
+    """`a.b.c = …` as `a { b.c = … }`; anything else as it is."""
+    if not isinstance(node, ast.Field) or len(node.path) == 1:
+        return node
+    inner = ast.Field(node.span, node.path[1:], node.value)
+    return ast.SubRecord(node.span, node.path[0], (inner,))
 
 
 def _value(spec: FieldSpec, node: ast.RecordField, value: ast.Expr | None, body: Body) -> object:
@@ -225,6 +237,8 @@ def _shares(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
     for name, value in _named(node, body):
         found = evaluation.evaluate(value, body)
         if isinstance(found, Size) and found.known is not None:
+            if found.known < 1:
+                raise Fault("TRX0506", f"split `{name}` is to have at least 1 example", value.span)
             shares[name] = found.known
         elif isinstance(found, float) and 0 < found <= 1:
             shares[name] = found
@@ -232,7 +246,7 @@ def _shares(spec: FieldSpec, node: ast.SubRecord, body: Body) -> object:
             shares[name] = complete(found, body, value.span)
         else:
             raise Fault("TRX0505", "a split is a share (0.9), a number of examples (1_000) or a source", value.span)
-    total = sum(v for v in shares.values() if isinstance(v, float))
+    total = sum(v for v in shares.values() if isinstance(v, int | float) and v <= 1)
     if total > 1 + 1e-9:
         raise Fault("TRX0506", f"the shares of a split add up to {total:g}", node.span, helps=["they are at most 1"])
     return shares
@@ -256,7 +270,12 @@ NESTED: dict[str, Callable[[FieldSpec, ast.SubRecord, Body], object]] = {
 }  # fmt: skip
 
 
-def _int(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+def read_int(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
+    """An int that is not below the field's least.
+
+    Raises:
+        Fault: it is another value.
+    """
     found = evaluation.evaluate(value, body)
     if not isinstance(found, Size) or found.known is None:
         raise Fault("TRX0505", f"`{spec.name}` is an int, and this is {describe(found)}", value.span)
@@ -271,6 +290,8 @@ def _float(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
         found = as_float(found.known, value.span)
     if not isinstance(found, float):
         raise Fault("TRX0505", f"`{spec.name}` is a number, and this is {describe(found)}", value.span)
+    if found < 0:
+        raise Fault("TRX0506", f"`{spec.name}` is not negative", value.span)
     return found
 
 
@@ -338,56 +359,12 @@ def _best(spec: FieldSpec, value: ast.Expr, body: Body) -> object:
 
 
 READERS: dict[str, Callable[[FieldSpec, ast.Expr, Body], object]] = {
-    "int": _int, "float": _float, "bytes": read_bytes, "flag": _flag, "word": _word, "name": _name, "record": _record,
-    "tensor": _expression, "optimizer": _declared("optimizer"), "source": _declared("source"),
+    "int": read_int, "float": _float, "bytes": read_bytes, "flag": _flag, "word": _word, "name": _name,
+    "record": _record, "tensor": _expression, "optimizer": _declared("optimizer"), "source": _declared("source"),
     "pipeline": _declared("transform", "tokenizer"), "sampler": _declared("sampler"),
     "search": _declared("search"), "texts": read_texts,
     "tokenizer": _declared("tokenizer"), "best": _best, "patterns": read_patterns,
 }  # fmt: skip
 
 
-def read_mesh(session: Session, ref: ItemRef) -> MeshSpec:
-    """A mesh record: its axes and rules."""
-    record = ref.item
-    assert isinstance(record, ast.Record)
-    body = record_body(session, ref)
-    mesh = MeshSpec(ref.name, {}, {}, {}, record.name.span)
-    rules = [node for node in record.fields if isinstance(node, ast.Rule)]
-    for name, _, value in flattened(_with_settings(session, record, ref) or record.fields, session, rules=True):
-        try:
-            size = _int(FieldSpec(name.name, "int", "an axis"), value, body) if value is not None else None
-            if not isinstance(size, int):
-                raise Fault("TRX0505", f"axis `{name.name}` is an int: `{name.name} = 8`", name.span)
-            mesh.axes[name.name] = size
-        except Fault as fault:
-            session.report(fault)
-            mesh.axes[name.name] = 1
-    for rule in rules:
-        try:
-            _rule(rule, mesh)
-        except Fault as fault:
-            session.report(fault)
-    return mesh
-
-
-def _rule(rule: ast.Rule, mesh: MeshSpec) -> None:
-    targets = rule.target.items if isinstance(rule.target, ast.TupleExpr | ast.ListExpr) else (rule.target,)
-    axes: list[str] = []
-    for target in targets:
-        if not isinstance(target, ast.Name):
-            raise Fault("TRX0505", "a rule names an axis of the mesh", target.span)
-        if target.name not in mesh.axes:
-            near = nearest(target.name, mesh.axes)
-            raise Fault("TRX0510", f"the mesh has no axis `{target.name}`", target.span, helps=near)
-        axes.append(target.name)
-    for key in rule.keys:
-        name = key.name if isinstance(key, ast.Ident) else key.value
-        if name in mesh.rules:
-            raise Fault(
-                "TRX0502", f"dim `{name}` is placed twice", key.span, labels=[(mesh.rule_spans[name], "first here")]
-            )
-        mesh.rules[name] = tuple(axes)
-        mesh.rule_spans[name] = key.span
-
-
-__all__ = ["Best", "MeshSpec", "RecordValues", "read_mesh", "read_record"]
+__all__ = ["Best", "RecordValues", "fields_of", "flattened", "read_int", "read_record", "record_body"]

@@ -276,7 +276,10 @@ def _require_one(node: ast.Require, condition: ast.Expr, body: Body) -> None:
     if not isinstance(value, Condition):
         raise Fault("TRX0406", f"`require` takes a condition on sizes, and this is {describe(value)}", condition.span)
     assume(value, body)
-    requirement = Requirement(value.operator, value.left, value.right, text, condition.span, body.session.trail())
+    place = body.session.home(condition.span)
+    requirement = Requirement(
+        value.operator, value.left, value.right, text, condition.span, body.session.trail(), place
+    )
     body.session.requirements.append(requirement)
     attributes: dict[str, Attribute] = {
         "operator": value.operator, "left": (value.left, None), "right": (value.right, None), "message": text,

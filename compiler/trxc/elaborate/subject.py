@@ -14,9 +14,10 @@ from ..resolve import ItemRef, Library, Unit, nearest
 from ..syntax import ast
 from .body import Overrides, Requirement, Session
 from .faults import Fault
+from .mesh import MeshSpec
 from .model import Root, elaborate_model
 from .pipeline import DataFields
-from .records import MeshSpec, RecordValues
+from .records import RecordValues
 from .training import Batch
 
 
@@ -60,6 +61,8 @@ class Checked:
     library: Library
     overrides: Overrides
     shared: Session
+    unchanged: frozenset[str] = frozenset()
+    """Items that were not looked at, as nothing would be said about them."""
     elaborated: dict[str, Elaborated] = field(default_factory=dict[str, Elaborated])
 
     def session(self, *, training: bool = False, sizes: Mapping[str, int] = NO_SIZES) -> Session:
@@ -93,7 +96,8 @@ class Subject:
         """The model's functions in inference and in training, with their sessions; None where it is wrong."""
         if not self._done:
             self._done = True
-            checked = self.checked
+            checked, observer = self.checked, self.checked.shared.observer
+            before = observer.checking(self.ref.name) if observer is not None and not self.sizes else None
             serve, learn = checked.session(sizes=self.sizes), checked.session(training=True, sizes=self.sizes)
             apply = elaborate_model(serve, self.ref)
             train = elaborate_model(learn, self.ref) if not serve.exhausted else None
@@ -102,6 +106,8 @@ class Subject:
                 self._constrain(serve)
             elif not checked.diagnostics.failed:
                 raise AssertionError(f"`{self.ref.name}` is wrong, and nothing says why")
+            if observer is not None and before is not None:
+                observer.checking(before)
         return self._roots
 
     @staticmethod

@@ -16,11 +16,14 @@ from ..source import Span
 from ..syntax import ast
 from ..types import Axis
 from .body import Requirement, Session
+from .contradictions import warn_of_contradictions, warn_of_idle_axes, warn_of_order
+from .descent import check_descent
 from .faults import Fault
 from .mentions import walk
+from .mesh import MeshSpec, read_mesh
 from .model import Root
 from .pipeline import DataFields, data_fields
-from .records import Best, MeshSpec, RecordValues, read_mesh, read_record, record_body
+from .records import Best, RecordValues, read_record, record_body
 from .subject import Checked, Elaborated, Roots, Subject, collect, find_subject
 from .training import Batch, bind_batch, loss_function, metric_functions
 from .values import POISON, CValue, whole
@@ -41,11 +44,13 @@ class Recipe:
         variables: dict[str, CValue] = {} if total is None else {"total_steps": total}
         train = read_record(self.session, self.ref, variables)
         self._check_amounts(train)
+        self._check_optimizer(train)
         model = find_subject(self.checked, self.ref, self.models)
         data, fields = _read_data(self.session, train)
         roots = model.roots() if model else None
         if data is not None:
             _check_split(self.session, train.nested("evaluate"), data, train.spans.get("evaluate"))
+            _check_split(self.session, {"split": "train"}, data, train.spans.get("data"))
         mesh_ref = train.values.get("mesh")
         mesh = read_mesh(self.session, mesh_ref) if isinstance(mesh_ref, ItemRef) else None
         if model is None or roots is None or fields is None:
@@ -57,9 +62,13 @@ class Recipe:
         self._check_best(train, result)
         self._check_freeze(train, result)
         if mesh is not None:
+            used = {axis for axes in mesh.rules.values() for axis in axes}
             _check_mesh(self.session, mesh, result, train)
+            if not self.checked.diagnostics.failed:
+                warn_of_idle_axes(self.session, mesh, used)
         result.generate = self._generate(model)
         _check_requirements(self.session, self.ref.name, result.requirements, result.batch)
+        warn_of_contradictions(self.session, self.ref, train, steps)
         return None if self.checked.diagnostics.failed else result
 
     def _steps(self) -> tuple[int | None, CValue]:
@@ -86,6 +95,17 @@ class Recipe:
         if train.values.get("remat") == "auto" and "memory" not in spans:
             message = f"`{self.ref.name}` has no `memory`, which `remat = auto` is to fit"
             self.session.report(Fault("TRX0503", message, spans["remat"], helps=['`memory = "8 GB"` says it']))
+
+    def _check_optimizer(self, train: RecordValues) -> None:
+        """An optimizer is one that goes down."""
+        if (optimizer := train.values.get("optimizer")) is None:
+            return
+        try:
+            check_descent(optimizer, train.spans["optimizer"])
+        except Fault as fault:
+            self.session.report(fault)
+            return
+        warn_of_order(self.session, optimizer)
 
     def _functions(self, model: Subject, roots: Roots, fields: DataFields, train: RecordValues) -> Elaborated | None:
         apply, learned, serve, learn = roots
@@ -141,6 +161,11 @@ class Recipe:
                 helps = nearest(pattern, stems) or (f"weights: {', '.join(sorted(names)[:8])}",)
                 span = train.spans["freeze"]
                 self.session.report(Fault("TRX0504", f"no weight is called `{pattern}`", span, helps=helps))
+        if names and all(any(matches(pattern, name) for pattern in patterns) for name in names):
+            help_ = "without some of its patterns, the weights that they name are trained"
+            self.session.warn(
+                "TRX0518", "every weight is frozen: nothing is trained", train.spans["freeze"], helps=(help_,)
+            )
 
     def _generate(self, model: Subject) -> RecordValues | None:
         """The generate record for the same model, if the file has one."""
@@ -251,11 +276,15 @@ def _check_requirements(session: Session, name: str, requirements: list[Requirem
         return
     sizes = {symbol: dim(size) for symbol, size in batch.known.items()}
     for need in requirements:
-        difference = (need.left.substitute(sizes) - need.right.substitute(sizes)).value
+        left, right = need.left.substitute(sizes), need.right.substitute(sizes)
+        difference = (left - right).value
         if difference is not None and not _holds(need.operator, difference):
             known = ", ".join(f"`{n}` is {s}" for n, s in batch.known.items())
             message = f"this does not hold with the data of `{name}`: {need.message}"
-            session.report(Fault("TRX0420", message, need.span, notes=[known]))
+            place = need.place or need.span
+            labels = [(need.span, "required here")] if place != need.span else []
+            label = f"{left} {need.operator} {right} does not hold"
+            session.report(Fault("TRX0420", message, place, label=label, labels=labels, notes=[known]))
 
 
 def _holds(operator: str, difference: int) -> bool:

@@ -61,7 +61,13 @@ def _evaluate_dim(item: ast.Dim, body: Body) -> DimValue:
         return found
     if isinstance(item, ast.Name) and item.name in body.dims:
         return body.dims[item.name]
+    return _sized(item, body)
+
+
+def _sized(item: ast.Expr, body: Body) -> Axis:
     size = evaluate_size(item, body)
+    if isinstance(item, ast.Name):
+        body.sizing.add(item.name)
     return Axis(size.size, size.name)
 
 
@@ -201,8 +207,7 @@ def _wanted(item: ast.Expr, body: Body) -> Axis:
         if isinstance(found, tuple):
             raise Fault("TRX0203", f"`{item.name}` stands for several dims: write `...{item.name}`", item.span)
         return found
-    size = evaluate_size(item, body)
-    return Axis(size.size, size.name)
+    return _sized(item, body)
 
 
 def _mismatch(item: ast.Expr, wanted: Axis, here: Axis, given: TensorType, body: Body, span: Span) -> Fault:
@@ -278,8 +283,9 @@ def _symbol(name: str, body: Body) -> Dim:
 # -------------------------------------------------------- compile-time arguments
 
 
-def check_argument(parameter: ast.Parameter, value: CValue, owner: str, span: Span) -> CValue:
-    """A compile-time argument, checked against its parameter's type and converted where that is certain.
+def check_argument(parameter: ast.Parameter, value: CValue, owner: str, span: Span, *, at: int = 0) -> CValue:
+    """A compile-time argument, the one at place `at`, checked against its parameter's type and converted where that
+    is certain.
 
     Raises:
         Fault: it does not fit.
@@ -300,7 +306,7 @@ def check_argument(parameter: ast.Parameter, value: CValue, owner: str, span: Sp
     message = f"argument `{parameter.name.name}` of `{owner}` is {wanted}, and this is {describe(value)}"
     helps = (
         [f"`{owner}` is given its arguments first: `{owner}()(x)` or `x |> {owner}`"]
-        if isinstance(value, Value)
+        if isinstance(value, Value) and at == 0
         else []
     )
     raise Fault("TRX0405", message, span, labels=[(parameter.span, "declared here")], helps=helps)

@@ -9,19 +9,19 @@ from ..syntax import ast
 from ..types import DTYPES
 from .builtins import BUILTINS
 from .evaluate import CONSTANTS
-from .mentions import Mentions, walk
+from .mentions import Mentions, dims_of
 
 ALWAYS = frozenset({*BUILTINS, *CONSTANTS, *DTYPES, *(name for name in OPS if OPS[name].public), "training"})
 """Names that mean something in every file."""
 
 
-def check_unreached(unit: Unit, items: list[Mentions], library: Library) -> None:
-    """Reports names that nothing binds.
+def check_unreached(unit: Unit, items: list[Mentions], library: Library, others: set[str]) -> None:
+    """Reports names that nothing binds; `others` are the dims of items of the file that are not among these.
 
     What is elaborated has been held against what holds where it stands; here it is enough that a name is bound
     somewhere in its item, so that nothing is refused which may have a meaning.
     """
-    dims = {name for found in items for node in found.nodes if isinstance(node, ast.TypeExpr) for name in _dims(node)}
+    dims = {*others, *(name for found in items for name in dims_of(found.nodes))}
     visible = {*library.visible(unit), *ALWAYS}
     for found in items:
         known = visible | _of_records(library) if isinstance(found.item, ast.Extern) else visible
@@ -45,7 +45,3 @@ def _check(found: Mentions, visible: set[str], dims: set[str], library: Library)
         helps = nearest(name.name, known | (dims if may_be_axis else set())) or library.offers(name.name)
         message = f"nothing is called `{name.name}` here"
         library.diagnostics.add(Diagnostic("TRX0301", message, name.span, helps=helps))
-
-
-def _dims(type_: ast.TypeExpr) -> list[str]:
-    return [name.name for name in walk(type_) if isinstance(name, ast.Name | ast.Ident)]

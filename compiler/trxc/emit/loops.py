@@ -232,14 +232,24 @@ def _scan(
     )
     targets = [writer.target(op, value) for value in op.results]
     carried = targets[: len(items)] or ["_"]
-    given = targets[len(items) :]
+    given, path, state = targets[len(items) :], keys_of(loop.path), ""
     if loop.needs.changes:
-        path = keys_of(loop.path)
         state = writer.names.take(f"{path[-1]}_state" if path else "new_state", writer.now, FOREVER, beside=True)
-        writer.frame.state.replace(path, _name(state), loop.leaves)
         given.insert(0, state)
     item = Pending(template, ANY, dict(zip(marks, items, strict=True)))
     writer.emit(f"{_target(carried)}, {_target(given or ['_'])} = ", item, op.span)
+    if state:
+        if op.kind == "repeat" and repeat_count(op) != stack_count(op):
+            _put_back(writer, op, loop, state)
+        writer.frame.state.replace(path, _name(state), loop.leaves)
+
+
+def _put_back(writer: RegionWriter, op: Op, loop: Loop, state: str) -> None:
+    """The new states of some layers of a stack among those of all."""
+    every = writer.frame.state.new(keys_of(loop.path), loop.leaves)
+    put = parse(writer.context.program.use("with_layers"))
+    whole = ast.Call(put, [every, ast.Constant(first_slice(op)), _name(state)], [])
+    writer.emit(f"{state} = ", Pending(whole, ANY), op.span)
 
 
 def write_recur(writer: RegionWriter, op: Op) -> None:

@@ -133,6 +133,15 @@ def unstacked(tree, count):
     return [jax.tree.unflatten(form, layer) for layer in zip(*slices)]
 ''')
 
+PRELUDE["with_layers"] = PreludeFunction('''\
+def with_layers(stacks, first, layers):
+    """Stacked arrays with those of some layers in their places, from number `first` on."""
+    if isinstance(layers, dict):
+        below = {key: with_layers(stacks[key], first, layers[key]) for key in layers}
+        return {**stacks, **below}
+    return jax.lax.dynamic_update_slice_in_dim(stacks, layers, first, 0)
+''')
+
 PRELUDE["layer_by_layer"] = PreludeFunction('''\
 def layer_by_layer(step, carry, layers):
     """As `jax.lax.scan`, written out; barriers keep XLA from mixing layers."""

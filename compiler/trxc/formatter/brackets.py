@@ -1,11 +1,15 @@
-"""What stands in brackets: on one line, several to a line, or each on a line of its own."""
+"""What stands in brackets: on one line, several to a line, or each on a line of its own.
+
+Items that an empty line sets apart stay so, and are then never on one line.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..syntax.tokens import Token
-from .concrete import Node, is_comma, rule_of
+from .concrete import Node, first_token, is_comma, rule_of
 from .document import LINE, SOFT, Concat, Doc, Group, IfBroken, Nest, cat, fill
 from .tokens import TokenPrinter
 
@@ -45,7 +49,7 @@ class BracketPrinter(TokenPrinter):
         parts = _take_apart(children)
         if not self._fills(parts):
             return self._stacked(parts)
-        inside = Nest(cat(SOFT, fill(*self._items(parts))))
+        inside = Nest(cat(SOFT, fill(*self._items(parts, self.beginning))))
         return Group(cat(self.token(parts.opening), inside, SOFT, self.token(parts.closing)))
 
     def _on_tuple(self, children: list[Node]) -> Doc:
@@ -58,15 +62,18 @@ class BracketPrinter(TokenPrinter):
         """Whether the items share lines: there are several, all simple, and no comments among them."""
         if len(parts.items) < 2 or not all(map(_is_simple, parts.items)):
             return False
-        return not Concat((self.token(parts.opening), *self._items(parts), *self.above(parts.closing))).forced
+        self._begin.difference_update(first_token(item).start for item in parts.items)  # empty lines are no obstacle
+        return not Concat(
+            (self.token(parts.opening), *self._items(parts, self.show), *self.above(parts.closing))
+        ).forced
 
     def _filled(self, parts: _Bracketed) -> Group:
-        inside = Nest(fill(*self._items(parts)))
+        inside = Nest(fill(*self._items(parts, self.beginning)))
         return Group(cat(self.token(parts.opening), inside, self.token(parts.closing)))
 
-    def _items(self, parts: _Bracketed) -> list[Doc]:
+    def _items(self, parts: _Bracketed, show: Callable[[Node], Doc]) -> list[Doc]:
         """Items, each with the comma after it, but none after the last one."""
-        docs = [self.show(item) for item in parts.items]
+        docs = [show(item) for item in parts.items]
         after = [self.token(comma) for comma in parts.commas[: len(docs) - 1]]
         return [*map(cat, docs, after), cat(docs[-1], *self._dropped_comma(parts))]
 
@@ -74,9 +81,9 @@ class BracketPrinter(TokenPrinter):
         """All on one line, or each item on its own with a comma after it."""
         inside: list[Doc] = []
         for at, item in enumerate(parts.items[:-1]):
-            inside += [self.show(item), self.token(parts.commas[at]), LINE]
+            inside += [self.beginning(item), self.token(parts.commas[at]), LINE]
         if parts.items:
-            inside += [self.show(parts.items[-1]), last_comma, *self._dropped_comma(parts)]
+            inside += [self.beginning(parts.items[-1]), last_comma, *self._dropped_comma(parts)]
         inside += self.above(parts.closing)
         edge: Doc = SOFT if inside or self.trivia.beside(parts.opening) else ""
         closing = cat(parts.closing.text, *self.beside(parts.closing))

@@ -17,7 +17,8 @@ class TokenPrinter:
     def __init__(self, trivia: Trivia) -> None:
         self.trivia = trivia
         self._begin: set[int] = set()
-        """Where the tokens stand that begin a statement, an item or a field: empty lines above these are kept."""
+        """Where the tokens stand that begin a statement, an item, a field or a part of a list: there, empty lines are
+        kept."""
 
     def show(self, node: Node) -> Doc:
         """The document of a node."""
@@ -47,7 +48,7 @@ class TokenPrinter:
         return self.above(token) + self.beside(token)
 
     def beginning(self, node: Node) -> Doc:
-        """A statement, an item or a field: an empty line above it, or above its comments, is kept."""
+        """A statement, an item, a field or a part of a list: an empty line above it, or above its comments, is kept."""
         self._begin.add(first_token(node).start)
         return self.show(node)
 

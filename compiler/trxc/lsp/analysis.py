@@ -1,16 +1,19 @@
-"""Checks one version of a text and keeps what the check has found out."""
+"""Checks one version of a text and keeps what the check has found out.
+
+It is the check of the command line, with an observer, and with a memory of what earlier versions had right.
+"""
 
 from __future__ import annotations
 
-import gc
 import sys
 from dataclasses import dataclass
 
 from ..diagnostics import Diagnostic
 from ..diagnostics.internal import InternalError
 from ..driver import RECURSION_LIMIT, CompileError, check_causality, phase
-from ..elaborate.program import check_unit
+from ..elaborate.program import Checked, check_unit
 from .index import Index
+from .pauses import collecting_later
 from .reading import Reading
 
 
@@ -32,22 +35,30 @@ class Analysis:
 def analyse(reading: Reading, version: int) -> Analysis:
     """Checks a text that has been read, once. Never raises: a fault of ours gives what was found until then."""
     index = Index(reading.source, reading.file)
+    found = reading.library.diagnostics
     extra: list[Diagnostic] = []
-    collecting = gc.isenabled()
-    gc.disable()  # hardly anything that a check makes is garbage before its end
     try:
-        with phase("check", reading.source):
-            checked = check_unit(reading.unit, reading.library, {}, index)
-            if not reading.library.diagnostics.failed:
-                check_causality(checked, reading.library.diagnostics)
+        with phase("check", reading.source), collecting_later():
+            checked = check_unit(reading.unit, reading.library, {}, index, reading.earlier.memory)
+            if not found.failed:
+                check_causality(checked, found)
+            _remember(reading, checked, index)
     except CompileError as error:
         extra = error.diagnostics
     except InternalError as error:
         print(f"trxc: {error}", file=sys.stderr)
-    finally:
-        if collecting:
-            gc.enable()
-    return Analysis(version, reading, (*reading.library.diagnostics, *extra), index)
+    return Analysis(version, reading, (*found, *extra), index)
+
+
+def _remember(reading: Reading, checked: Checked, index: Index) -> None:
+    """Takes over what earlier versions have found, and keeps what the next may take over."""
+    earlier = reading.earlier
+    index.done()
+    if earlier.index is not None:
+        index.reuse(earlier.index, checked.unchanged)
+    earlier.memory.keep(reading.unit, checked.diagnostics)
+    if not checked.diagnostics.failed:
+        earlier.index = index
 
 
 def allow_deep_trees() -> None:

@@ -15,7 +15,7 @@ from .analysis import Analysis, allow_deep_trees
 from .edits import Change, History, between
 from .index import Application, Index, Place, Seen
 from .positions import Lines
-from .reading import Reading, home_of, read
+from .reading import Earlier, Reading, home_of, read
 
 MAX_PROJECT_FILES = 500
 """Files of the folders of a project that are searched for names."""
@@ -38,6 +38,7 @@ class Document:
     def __init__(self, name: str, text: str, version: int, path: Path | None, workspace: Workspace) -> None:
         self.name, self.text, self.version, self.path = name, text, version, path
         self.workspace = workspace
+        self.earlier = Earlier()
         self._reading: Reading | None = None
         self._latest: _Snapshot | None = None
         self._good: _Snapshot | None = None
@@ -73,6 +74,8 @@ class Document:
         """Takes what was found out about a version; False where something newer is known already."""
         if self.analysis is not None and analysis.version < self.analysis.version:
             return False
+        if self.analysis is not None and self.analysis.reading is not analysis.reading:
+            self.analysis.reading.give_way(analysis.reading)
         self.analysis = analysis
         self._log = [(version, change) for version, change in self._log if version > analysis.version]
         if not analysis.index.empty:
@@ -93,7 +96,7 @@ class Document:
     def value(self, start: int, end: int) -> Seen | None:
         """What stands between two offsets is worth, as far as an elaboration has got there."""
         for index, place in self._earlier(start, end):
-            found = index.value(place)
+            found = index.value(*place)
             if found is not None:
                 return found
         return None
@@ -101,7 +104,7 @@ class Document:
     def application(self, start: int, end: int) -> Application | None:
         """What the layer between two offsets is applied to."""
         for index, place in self._earlier(start, end):
-            found = index.application(place)
+            found = index.application(*place)
             if found is not None:
                 return found
         return None
@@ -145,7 +148,10 @@ class Workspace:
     def read(self, document: Document) -> Reading:
         """Reads a document's newest version, anew."""
         shown = document.path.name if document.path else document.name
-        return read(shown, document.text, document.path, standard=self.standard, open_file=self._text_of)
+        return read(
+            shown, document.text, document.path, standard=self.standard, open_file=self._text_of,
+            earlier=document.earlier,
+        )  # fmt: skip
 
     def _text_of(self, path: Path) -> str:
         opened = next((d for d in list(self.documents.values()) if d.path == path), None)

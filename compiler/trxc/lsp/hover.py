@@ -16,6 +16,7 @@ from .declared import CONSTANTS, PUBLIC_OPS, parameters
 from .documents import Document
 from .index import Application, Seen
 from .names import Occurrence
+from .placement import placements
 from .positions import Position
 from .show import (
     amount_text,
@@ -75,8 +76,8 @@ def _name(document: Document, occurrence: Occurrence) -> Iterator[str]:
         yield from _local(document, occurrence, seen)
     if applied is not None:
         yield from _application(applied)
-    elif seen is not None and isinstance(seen.value, Value) and kind not in ("binding", "input", "output"):
-        yield from _size(seen)
+    elif seen is not None and isinstance(seen.value, Value) and kind == "parameter":
+        yield from _size(document, seen)
 
 
 def _local(document: Document, occurrence: Occurrence, seen: Seen | None) -> Iterator[str]:
@@ -89,7 +90,7 @@ def _local(document: Document, occurrence: Occurrence, seen: Seen | None) -> Ite
         return
     yield _code(f"{kind} {name}: {text}" if seen and isinstance(seen.value, Value) else f"{kind} {name} = {text}")
     if seen is not None:
-        yield from _size(seen)
+        yield from _size(document, seen)
 
 
 def _defined_above(document: Document, occurrence: Occurrence) -> Seen | None:
@@ -99,10 +100,11 @@ def _defined_above(document: Document, occurrence: Occurrence) -> Seen | None:
     return document.value(above[-1].start, above[-1].end) if above else None
 
 
-def _size(seen: Seen) -> Iterator[str]:
+def _size(document: Document, seen: Seen) -> Iterator[str]:
     if isinstance(seen.value, Value):
         type_ = seen.value.type
         yield f"{amount_text(type_.elements)} numbers, {bytes_text(type_)}"
+        yield from placements(document, seen)
 
 
 def _dim_or_parameter(document: Document, occurrence: Occurrence) -> Iterator[str]:
@@ -193,7 +195,7 @@ def _expression(document: Document, nodes: list[ast.Node]) -> tuple[list[str], S
             return list(_application(applied)), span
         seen = document.value(span.start, span.end)
         if seen is not None and isinstance(seen.value, Value):
-            return [_code(type_text(seen.value.type, seen.body)), *_size(seen)], span
+            return [_code(type_text(seen.value.type, seen.body)), *_size(document, seen)], span
     return [], nodes[-1].span
 
 

@@ -1,9 +1,15 @@
-"""What an elaboration has found out, by place: the observer that it tells, and the answers to what stood where."""
+"""What an elaboration has found out, by place: the observer that it tells, and the answers to what stood where.
+
+Facts are kept by the item that was being checked and the item that they are of, their places counted from where that
+begins: an item that is not checked again, as nothing that it reaches has changed, leaves those of the check before.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from ..elaborate.body import Body, Session
@@ -14,6 +20,7 @@ from ..syntax import ast
 from ..types import Axis
 
 Place: TypeAlias = tuple[int, int]
+"""Where something begins and ends, from the beginning of its item."""
 
 
 class Seen(NamedTuple):
@@ -51,61 +58,95 @@ class Index:
 
     def __init__(self, source: Source, file: ast.File) -> None:
         self.source = source
-        self.concrete = Facts()
+        self.concrete: dict[str, dict[str, Facts]] = {}
         self.symbolic: dict[str, Facts] = {}
         self._items = {item.name.span.start: item for item in file.items if not isinstance(item, ast.Use)}
-        self._starts = sorted((item.span.start, item.name.name) for item in self._items.values())
+        spans = sorted((item.span.start, item.span.end, item.name.name) for item in self._items.values())
+        self._starts = [start for start, _, _ in spans]
+        self._spans = spans
+        self._checked = ""
+        self._sessions: list[Session] = []
         self._trial: Session | None = None
         self._tried: Span | None = None
         self._found = Facts()
 
     # -------------------------------------------------------- what it is told
 
+    def checking(self, item: str) -> str:
+        """Keeps what follows for an item, and says for which it was kept before."""
+        before, self._checked = self._checked, item
+        return before
+
+    def reuse(self, earlier: Index, unchanged: frozenset[str]) -> None:
+        """Takes what the checks of items have found that were not done again."""
+        for name in unchanged:
+            if name in earlier.symbolic:
+                self.symbolic.setdefault(name, earlier.symbolic[name])
+            if name in earlier.concrete:
+                self.concrete.setdefault(name, earlier.concrete[name])
+
+    def done(self) -> None:
+        """The check has ended: what is kept of it for long does not keep all the rest."""
+        for session in self._sessions:
+            session.observer = None
+        self._sessions, self._trial = [], None
+
     def entered(self, item: ast.Layer | ast.Fn, body: Body) -> None:
         """Keeps the body of one of the source's items."""
-        facts = self._facts(item.name.span, body)
+        facts, _ = self._facts(item.name.span, body)
         if facts is not None:
             facts.bodies.setdefault(item.name.name, body)
 
     def declared(self, statement: ast.Statement, body: Body) -> None:
         """Keeps what a statement's names stand for."""
-        facts = self._facts(statement.span, body)
+        facts, begin = self._facts(statement.span, body)
         if facts is None:
             return
         for ident in _idents(statement):
             value = _named(ident.name, body)
             if value is not None:
-                facts.values.setdefault((ident.span.start, ident.span.end), Seen(value, body))
+                facts.values.setdefault((ident.span.start - begin, ident.span.end - begin), Seen(value, body))
         if isinstance(statement, ast.Output) and statement.name is None and body.outputs:
-            start = statement.span.start
+            start = statement.span.start - begin
             facts.values.setdefault((start, start + len("output")), Seen(body.outputs[-1][1], body))
 
     def evaluated(self, span: Span, value: CValue, body: Body) -> None:
         """Keeps what an expression is worth."""
-        facts = self._facts(span, body)
+        facts, begin = self._facts(span, body)
         if facts is not None:
-            facts.values.setdefault((span.start, span.end), Seen(value, body))
+            facts.values.setdefault((span.start - begin, span.end - begin), Seen(value, body))
 
     def applied(self, layer: CValue, span: Span, values: list[CValue], result: CValue, body: Body) -> None:
         """Keeps what a layer makes of what."""
-        facts = self._facts(span, body)
+        facts, begin = self._facts(span, body)
         if facts is not None:
-            place = span.start, span.end
+            place = span.start - begin, span.end - begin
             known = facts.applications.get(place)
             if known is None or known.body.frame is body.frame:  # `repeat` tells of its layer before it tells of itself
                 facts.applications[place] = Application(layer, list(values), result, body, body.frame.base)
 
-    def _facts(self, span: Span, body: Body) -> Facts | None:
-        """Where to keep something, if it is to be kept."""
+    def _facts(self, span: Span, body: Body) -> tuple[Facts | None, int]:
+        """Where to keep something, if it is to be kept, and where its item begins."""
         if span.source is not self.source:
-            return None
+            return None, 0
         session = body.session
+        if not self._sessions or session is not self._sessions[-1]:
+            self._sessions.append(session)
         if not session.symbolic:
-            return self.concrete
+            begin, name = self._item_at(span.start)
+            of_items = self.concrete.setdefault(self._checked, {})
+            return of_items.setdefault(name, Facts()), begin
         if session is not self._trial:
             self._begin(session)
         tried = self._tried
-        return self._found if tried is not None and tried.start <= span.start < tried.end else None
+        if tried is None or not tried.start <= span.start < tried.end:
+            return None, 0
+        return self._found, tried.start
+
+    def _item_at(self, offset: int) -> tuple[int, str]:
+        """Where the item begins that an offset is in, and its name."""
+        at = bisect_right(self._starts, offset) - 1
+        return (self._starts[at], self._spans[at][2]) if at >= 0 else (0, "")
 
     def _begin(self, session: Session) -> None:
         """Another attempt to check a layer by itself: what the last one of the same layer found is forgotten."""
@@ -120,27 +161,36 @@ class Index:
     @property
     def empty(self) -> bool:
         """Whether nothing was elaborated."""
-        return not (self.concrete.values or self.symbolic)
+        return not (self.concrete or self.symbolic)
 
-    def value(self, place: Place) -> Seen | None:
-        """What stands at a place, with sizes where a model gives them."""
-        return self.concrete.values.get(place) or self._alone(place).values.get(place)
+    def value(self, start: int, end: int) -> Seen | None:
+        """What stands between two offsets, with sizes where a model gives them."""
+        begin, name = self._item_at(start)
+        place = start - begin, end - begin
+        return next((facts.values[place] for facts in self._of(name) if place in facts.values), None)
 
-    def application(self, place: Place) -> Application | None:
-        """What the layer at a place is applied to."""
-        return self.concrete.applications.get(place) or self._alone(place).applications.get(place)
+    def application(self, start: int, end: int) -> Application | None:
+        """What the layer between two offsets is applied to."""
+        begin, name = self._item_at(start)
+        place = start - begin, end - begin
+        return next((facts.applications[place] for facts in self._of(name) if place in facts.applications), None)
 
     def body(self, item: str) -> Body | None:
         """The body of an item, with sizes where a model gives them."""
-        return self.concrete.bodies.get(item) or self.symbolic.get(item, _NOTHING).bodies.get(item)
+        return next((facts.bodies[item] for facts in self._of(item) if item in facts.bodies), None)
 
-    def _alone(self, place: Place) -> Facts:
-        """What is known of the item at a place, checked by itself."""
-        at = bisect_right(self._starts, (place[0], "\U0010ffff")) - 1
-        return self.symbolic.get(self._starts[at][1], _NOTHING) if at >= 0 else _NOTHING
+    @cached_property
+    def _checks(self) -> list[dict[str, Facts]]:
+        """What checks with sizes have found, from top to bottom of the file; asked for once all is found."""
+        return [self.concrete[name] for _, _, name in self._spans if name in self.concrete]
 
-
-_NOTHING = Facts()
+    def _of(self, name: str) -> Iterator[Facts]:
+        """What is known of an item: by the checks of others, from top to bottom of the file, then by its own."""
+        for of_items in self._checks:
+            if name in of_items:
+                yield of_items[name]
+        if name in self.symbolic:
+            yield self.symbolic[name]
 
 
 def _named(name: str, body: Body) -> CValue:

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from ..diagnostics import Diagnostics
+from ..elaborate.remembered import Memory
 from ..resolve import ItemRef, Library, Standard, Unit
 from ..resources import stdlib_folder
 from ..source import Source
-from ..syntax import ast
+from ..syntax import Trees, ast
+from .index import Index
 from .names import Key, Table
+from .pauses import collecting_later
 from .positions import Lines
 
 OpenFile = Callable[[Path], str]
 """Gives the text of a file, from an editor that has it open or else from the disk; raises what reading raises."""
+
+
+@dataclass
+class Earlier:
+    """What is kept of the versions of one text: its trees, what was right in it, and what a check has found out."""
+
+    trees: Trees = field(default_factory=Trees)
+    memory: Memory = field(default_factory=Memory)
+    index: Index | None = None
+    """That of the version which the memory is of."""
+    items: dict[str, ItemRef] = field(default_factory=dict[str, ItemRef])
+    """Those of the newest version that has been checked."""
 
 
 @dataclass
@@ -27,12 +42,22 @@ class Reading:
     unit: Unit
     library: Library
     path: Path | None
+    earlier: Earlier = field(default_factory=Earlier)
 
     @property
     def file(self) -> ast.File:
         """The tree."""
         assert self.unit.file is not None
         return self.unit.file
+
+    def give_way(self, newer: Reading) -> None:
+        """Lets go of its trees, for what a check has found out may be kept for long: its items are the newest ones."""
+        newest = self.earlier.items
+        newest.clear()
+        newest.update(newer.unit.items)
+        self.unit.items, self.unit.file = newest, None
+        self.library.files.clear()
+        self.library.files.update(newer.library.files)
 
     @property
     def home(self) -> str:
@@ -83,8 +108,12 @@ def home_of(path: Path) -> str:
     return f"std/{path.name}" if path.parent == stdlib_folder() else str(path)
 
 
-def read(name: str, text: str, path: Path | None, *, standard: Standard, open_file: OpenFile) -> Reading:
+def read(
+    name: str, text: str, path: Path | None, *, standard: Standard, open_file: OpenFile, earlier: Earlier
+) -> Reading:
     """Reads a text; `path` is resolved. What is wrong with it stands in the diagnostics of the library's sink."""
     source = Source(name, text, path.name if path else "")
-    library = Library(Diagnostics(), path.parent if path else None, standard=standard, read=open_file)
-    return Reading(source, library.program(source, path), library, path)
+    root = path.parent if path else None
+    library = Library(Diagnostics(), root, standard=standard, read=open_file, trees=earlier.trees)
+    with collecting_later():
+        return Reading(source, library.program(source, path), library, path, earlier)

@@ -36,6 +36,7 @@ from .hints import inlay_hints
 from .hover import hover
 from .navigate import definition, highlights, references
 from .outline import document_symbols, workspace_symbols
+from .pauses import Collector
 from .positions import Lines
 from .problems import actions, problems
 from .rename import prepare_rename, rename
@@ -71,6 +72,7 @@ class Server(LanguageServer):
         self.core = Workspace()
         self.checks: dict[str, asyncio.Task[None]] = {}
         self.checker = ThreadPoolExecutor(1, "check")
+        self.collector = Collector()
 
     def document(self, uri: str) -> Document | None:
         """The open document of a URI."""
@@ -102,6 +104,7 @@ class Server(LanguageServer):
         version, reading = document.version, document.reading
         work = asyncio.get_running_loop().run_in_executor(self.checker, analyse, reading, version)
         analysis = await work
+        self.collector.checked()
         if self.document(document.name) is not document or not document.adopt(analysis):
             return
         if document.version == version:
@@ -134,6 +137,7 @@ server = Server()
 def serve() -> None:
     """Speaks the protocol on stdin and stdout until the client is done."""
     sys.setswitchinterval(_SWITCH)
+    server.collector.begin()
     try:
         server.start_io()
     finally:

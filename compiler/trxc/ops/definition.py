@@ -350,4 +350,19 @@ def _clash(types: Sequence[TensorType], first: int, left: Axis, second: int, rig
         operand=second,
         label=f"is {types[second].show()}",
         labels=[(first, f"is {types[first].show()}")],
+        helps=_lined_up(types[first], types[second]),
     )
+
+
+def _lined_up(x: TensorType, y: TensorType) -> list[str]:
+    """How the one of fewer dims would line up, if its dims are all among those of the other, in their order."""
+    short, long = (x, y) if x.rank < y.rank else (y, x)
+    left = list(short.axes)
+    index: list[str] = []
+    for axis in long.axes:
+        taken = bool(left) and left[0].size == axis.size
+        index.append(":" if taken else "none")
+        left = left[1:] if taken else left
+    if left or not 0 < short.rank < long.rank:
+        return []
+    return [f"`[{', '.join(index)}]` behind the one with {short.rank} dims lines it up".replace(" 1 dims", " 1 dim")]

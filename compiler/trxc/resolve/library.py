@@ -16,7 +16,7 @@ from ..diagnostics import Diagnostic, Diagnostics, Edit, Label
 from ..frozen import Frozen
 from ..resources import stdlib_folder
 from ..source import Source, Span
-from ..syntax import ItemChunk, ast, parse, parse_item, scan_items, split_items
+from ..syntax import ItemChunk, Trees, ast, parse, parse_item, scan_items, split_items
 from ..syntax.parse import MAX_CHARACTERS
 
 MAX_FILES = 200
@@ -90,16 +90,17 @@ class Library:
     """Loads units and answers what a name means in one.
 
     `standard` is what other programs have read of the standard library; `read` gives the text of a file, which an
-    editor has in a newer state than the disk.
+    editor has in a newer state than the disk; `trees` are those of the main file's version before.
     """
 
     def __init__(
         self, diagnostics: Diagnostics, root: Path | None = None, *, standard: Standard | None = None,
-        read: Callable[[Path], str] | None = None,
+        read: Callable[[Path], str] | None = None, trees: Trees | None = None,
     ) -> None:  # fmt: skip
         self.diagnostics, self.root = diagnostics, root
         self._shared = standard or Standard()
         self._read = read or read_file
+        self._trees = trees
         self._files: dict[Path, Unit] = {}
         self._loading: list[Path] = []
 
@@ -108,7 +109,7 @@ class Library:
     def program(self, source: Source, path: Path | None = None) -> Unit:
         """The unit of a user's file, parsed whole, with its `use`s followed."""
         unit = Unit(source, library=False, diagnostics=self.diagnostics)
-        unit.file = parse(source, self.diagnostics)
+        unit.file = parse(source, self.diagnostics, None if self._files else self._trees)
         if path is not None:
             self._files[path] = unit
             self._loading.append(path)
@@ -297,6 +298,20 @@ def nearest(name: str, candidates: Iterable[str]) -> tuple[str, ...]:
         return (f"did you mean `{folded[name.lower()]}`?",)
     found = difflib.get_close_matches(name, pool, n=1, cutoff=0.7)
     return (f"did you mean `{found[0]}`?",) if found else ()
+
+
+def nearest_of_few(name: str, candidates: Iterable[str], what: str) -> tuple[str, ...]:
+    """A did-you-mean help for one of a few names; where none is near, `what` with all of them.
+
+    A name that is a part of the one that is given, or has it as a part, is near: `kernel_size` is `kernel`.
+    """
+    pool = sorted(set(candidates) - {""})
+    if near := nearest(name, pool):
+        return near
+    parts = [c for c in pool if f"_{c}_" in f"_{name}_" or f"_{name}_" in f"_{c}_"]
+    if len(parts) == 1:
+        return (f"did you mean `{parts[0]}`?",)
+    return (f"{what}: {', '.join(f'`{c}`' for c in pool)}",) if pool else ()
 
 
 _MEANT = re.compile(r"did you mean `([A-Za-z_][\w.]*)`\?")

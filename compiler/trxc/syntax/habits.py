@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..diagnostics.diagnostic import Diagnostic, Edit
+from ..source import Span
 from .situation import Situation
 from .tokens import END, NEWLINE, WORD, Token
 
@@ -25,7 +26,7 @@ _STATEMENTS = {
 
 def explain_habit(situation: Situation) -> Diagnostic | None:
     """The diagnostic for a habit from elsewhere, if it is one."""
-    for look in (_statement, _lambda, _power, _block, _compound, _walrus, _is, _bare_float):
+    for look in (_statement, _lambda, _power, _block, _compound, _walrus, _is, _bare_float, _record):
         if found := look(situation):
             return found
     return None
@@ -107,6 +108,17 @@ def _is(situation: Situation) -> Diagnostic | None:
     span = situation.span(token, after if negated else None)
     operator = "!=" if negated else "=="
     return Diagnostic(CODE, f"`{span.text}` is written `{operator}`", span, edits=(Edit(span, operator),))
+
+
+def _record(situation: Situation) -> Diagnostic | None:
+    """`split = { train = 0.9 }`."""
+    before, token = situation.before, situation.token
+    if token.type != "LBRACE" or before is None or before.type != "EQUAL" or situation.following(2).type != "EQUAL":
+        return None
+    edits = (Edit(Span(situation.source, before.start, token.start), ""),)
+    name = situation.first.text
+    help_ = f"`{name} {{ … }}`"
+    return Diagnostic(CODE, "a record has no `=` before its `{`", situation.span(before), helps=(help_,), edits=edits)
 
 
 def _bare_float(situation: Situation) -> Diagnostic | None:

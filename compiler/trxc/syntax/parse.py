@@ -14,6 +14,7 @@ from .layout import deepest_chain, lay_out, match_brackets
 from .recover import MAX_ERRORS, Reader
 from .tables import load_tables
 from .tokens import Token, tokenize
+from .trees import Trees
 
 MAX_CHARACTERS = 500_000
 """The longest file that is read."""
@@ -25,13 +26,18 @@ MAX_CHAIN = 2_000
 """How many operators, calls and brackets may be nested in one expression; it bounds the depth of the tree."""
 
 
-def parse(source: Source, diagnostics: Diagnostics) -> ast.File:
-    """The tree of a whole file; what could not be read is missing from it, or `Malformed`."""
+def parse(source: Source, diagnostics: Diagnostics, trees: Trees | None = None) -> ast.File:
+    """The tree of a whole file; what could not be read is missing from it, or `Malformed`.
+
+    With the trees of the version before, only what reads otherwise is read.
+    """
     items: list[ast.Item] = []
+    trees = trees or Trees()
     if not _too_long(source, diagnostics):
+        trees.begin()
         already = len(diagnostics)
         for chunk in split_items(source):
-            items.extend(_parse_chunk(source, chunk, diagnostics))
+            items.extend(_known_chunk(source, chunk, diagnostics, trees))
             if len(diagnostics) - already > MAX_ERRORS:
                 _give_up(source, chunk, diagnostics)
                 break
@@ -50,6 +56,17 @@ def parse_expression(source: Source, diagnostics: Diagnostics) -> ast.Expr | Non
     if _too_long(source, diagnostics):
         return None
     return _read(source, 0, len(source.text), "expression", diagnostics)
+
+
+def _known_chunk(source: Source, chunk: ItemChunk, diagnostics: Diagnostics, trees: Trees) -> tuple[ast.Item, ...]:
+    text = source.text[chunk.start : chunk.end]
+    items = trees.find(source, chunk.start, text)
+    if items is None:
+        already = len(diagnostics)
+        items = _parse_chunk(source, chunk, diagnostics)
+        if len(diagnostics) == already:
+            trees.keep(chunk.start, text, items)
+    return items
 
 
 def _parse_chunk(source: Source, chunk: ItemChunk, diagnostics: Diagnostics) -> tuple[ast.Item, ...]:

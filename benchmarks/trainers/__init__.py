@@ -1,0 +1,13 @@
+"""Training steps of the models in `benchmarks/workloads`, in trxc and in other people's tools. See :mod:`.base`."""
+
+OTHERS = (
+    "jax_plain",
+    "flax_nnx",
+    "flax_nnx_scan",
+    "equinox_models",
+    "equinox_scan",
+    "keras_jax",
+    "torch_eager",
+    "torch_compiled",
+)
+"""The modules of trainers beside that of trxc."""
