@@ -32,8 +32,9 @@ WIDER = (("bfloat16", "float64"), ("float32", "float64"), ("int32", "int64"))
 DOUBLE, SINGLE = 1e-9, 1e-4
 ROUNDING = 10
 """How many times what float32 costs without any pass it may cost with them, where that is more than `SINGLE`."""
-SLOPE, STEP = 1e-5, 1e-6
-"""What a derivative along a line may be off by, as a share of its terms, and the step of the difference."""
+SLOPE, STEPS = 1e-5, (1e-6, 1e-4)
+"""What a derivative along a line may be off by, as a share of its terms, and the steps of differences. The second is
+for programs that round a lot, as where 1e9 is taken from all scores of a query: small steps are lost there."""
 Found = dict[str, Array]
 
 
@@ -209,10 +210,14 @@ def _slope_off(module: Module, found: Found) -> float:
         results, _ = Reference(module).run(name, {**params, **stored(module, "loss", here)}, state, batch)
         return float(results[0])
 
-    above, below = along(STEP), along(-STEP)
-    slope, noise = (above - below) / (2 * STEP), np.finfo(np.float64).eps * abs(above) / STEP
     terms = np.concatenate([np.ravel(found[f"d {each}"] * direction) for each, direction in line.items()])
-    return max(0.0, abs(slope - float(np.sum(terms))) - 4 * noise) / (float(np.sum(np.abs(terms))) + STEP)
+
+    def off(step: float) -> float:
+        above, below = along(step), along(-step)
+        slope, noise = (above - below) / (2 * step), np.finfo(np.float64).eps * abs(above) / step
+        return max(0.0, abs(slope - float(np.sum(terms))) - 4 * noise) / (float(np.sum(np.abs(terms))) + STEPS[0])
+
+    return min(map(off, STEPS))
 
 
 def _wide(array: Any) -> Array:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from ..dims import dim
 from ..ir import Value
 from ..ops import OPS
-from ..resolve import ItemRef, nearest
+from ..resolve import ItemRef, elsewhere, nearest
 from ..source import Span
 from ..syntax import ast
 from ..types import DTYPES, Axis
@@ -135,7 +135,7 @@ def unknown_name(name: str, body: Body, span: Span) -> Fault:
     candidates = {*body.variables, *body.dims, *body.session.library.visible(body.unit), *public_ops, *DTYPES}
     for module in body.modules:
         candidates.update(body.session.library.standard(module).names())
-    helps = nearest(name, candidates)
+    helps = nearest(name, {*body.variables, *body.dims}) or elsewhere(name) or nearest(name, candidates)
     if name == "total_steps":
         helps = ("`steps = …` in the recipe says it, or as an argument here",)
     helps = helps or body.session.library.offers(name)

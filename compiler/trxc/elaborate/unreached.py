@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..diagnostics import Diagnostic
 from ..ops import OPS
-from ..resolve import Library, Unit, nearest
+from ..resolve import Library, Unit, elsewhere, nearest
 from ..syntax import ast
 from ..types import DTYPES
 from .builtins import BUILTINS
@@ -42,6 +42,7 @@ def _check(found: Mentions, visible: set[str], dims: set[str], library: Library)
         may_be_axis = id(name) in axes or id(name) in placed
         if name.name in known or (may_be_axis and name.name in dims):
             continue
-        helps = nearest(name.name, known | (dims if may_be_axis else set())) or library.offers(name.name)
+        near = (nearest(name.name, names) for names in (found.known, known | (dims if may_be_axis else set())))
+        helps = next(near) or elsewhere(name.name) or next(near) or library.offers(name.name)
         message = f"nothing is called `{name.name}` here"
         library.diagnostics.add(Diagnostic("TRX0301", message, name.span, helps=helps))
