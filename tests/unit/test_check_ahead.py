@@ -64,3 +64,19 @@ def test_the_library_is_shown_beside_its_use() -> None:
 @pytest.mark.parametrize("mix", ["SelfAttention(2, causal = true)", "LSTM(8)", "LayerNorm"])
 def test_what_looks_back_is_let_through(mix: str) -> None:
     assert trxc.check(PROGRAM.replace("MIX", mix), filename="m.trx") == []
+
+
+def alone(mix: str) -> str:
+    """A model that is generated from, and that no recipe trains."""
+    begin, _, rest = PROGRAM.partition("data d {")
+    return (begin + rest[rest.index("generate g") :]).replace("MIX", mix)
+
+
+def test_a_model_that_nothing_trains_is_looked_at_too() -> None:
+    (found,) = trxc.check(alone("SelfAttention(2)"), filename="m.trx")
+    assert found.code == "TRX0601"
+
+
+def test_a_model_that_nothing_trains_decodes() -> None:
+    program = trxc.compile(alone("SelfAttention(2, causal = true)"), filename="m.trx")
+    assert "\ndef decode(params, state, inputs):" in program.source

@@ -24,7 +24,7 @@ from .records import read_record, record_body
 from .remembered import Memory
 from .settings import read_settings
 from .subject import Checked, Elaborated, Subject, find_subject
-from .train import Recipe, check_evaluation
+from .train import Recipe, check_evaluation, generate_record
 from .unreached import check_unreached
 from .unused import warn_unused
 from .values import Chain, Declared
@@ -75,6 +75,7 @@ def check_unit(
 def _model(checked: Checked, ref: ItemRef, models: Models) -> None:
     elaborated = models[ref.name].alone()
     if elaborated is not None:
+        elaborated.generate = generate_record(checked, models[ref.name])
         checked.elaborated[ref.name] = elaborated
 
 

@@ -66,7 +66,7 @@ class Recipe:
             _check_mesh(self.session, mesh, result, train)
             if not self.checked.diagnostics.failed:
                 warn_of_idle_axes(self.session, mesh, used)
-        result.generate = self._generate(model)
+        result.generate = generate_record(self.checked, model)
         _check_requirements(self.session, self.ref.name, result.requirements, result.batch)
         warn_of_contradictions(self.session, self.ref, train, steps)
         return None if self.checked.diagnostics.failed else result
@@ -167,16 +167,16 @@ class Recipe:
                 "TRX0518", "every weight is frozen: nothing is trained", train.spans["freeze"], helps=(help_,)
             )
 
-    def _generate(self, model: Subject) -> RecordValues | None:
-        """The generate record for the same model, if the file has one."""
-        for ref in self.checked.unit.items.values():
-            record = ref.item
-            if isinstance(record, ast.Record) and record.kind == "generate":
-                subject = record.subject.name if record.subject else model.ref.name
-                if subject == model.ref.name:
-                    quiet = Session(self.checked.library, Diagnostics(), overrides=self.checked.overrides)
-                    return read_record(quiet, ref)
-        return None
+
+def generate_record(checked: Checked, model: Subject) -> RecordValues | None:
+    """The generate record for a model, if the file has one."""
+    for ref in checked.unit.items.values():
+        record = ref.item
+        if isinstance(record, ast.Record) and record.kind == "generate":
+            subject = record.subject.name if record.subject else model.ref.name
+            if subject == model.ref.name:
+                return read_record(Session(checked.library, Diagnostics(), overrides=checked.overrides), ref)
+    return None
 
 
 def _warn_of_hidden(session: Session, root: Root, batch: Batch) -> None:

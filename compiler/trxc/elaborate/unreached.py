@@ -42,7 +42,8 @@ def _check(found: Mentions, visible: set[str], dims: set[str], library: Library)
         may_be_axis = id(name) in axes or id(name) in placed
         if name.name in known or (may_be_axis and name.name in dims):
             continue
-        near = (nearest(name.name, names) for names in (found.known, known | (dims if may_be_axis else set())))
-        helps = next(near) or elsewhere(name.name) or next(near) or library.offers(name.name)
+        near = nearest(name.name, known | (dims if may_be_axis else set[str]()))
+        own = nearest(name.name, found.known)
+        helps = own or elsewhere(name.name) or near or library.offers(name.name)
         message = f"nothing is called `{name.name}` here"
         library.diagnostics.add(Diagnostic("TRX0301", message, name.span, helps=helps))
