@@ -239,3 +239,20 @@ def test_trees_that_are_moved_are_those_that_are_read():
     text = f"# more\n\n{SMALL}".replace("const deep", "const deeper = 1\nconst deep")
     source = Source("a", text)
     assert parse(source, Diagnostics(), trees) == parse(source, Diagnostics())
+
+
+def test_where_a_model_without_a_recipe_is_generated_from_is_seen():
+    text = """model Both(embed: int = 8) {
+  input tokens: int[batch, seq]
+  x = tokens |> Embedding(16, embed)
+  output logits: float[batch, seq, vocab] = x |> LSTM(embed) |> Dense(16)
+  output ahead: float[batch, seq, vocab] = x - mean(x, over = seq, keep = true) |> Dense(16)
+}
+
+generate some for Both {
+  prompt = tokens
+  from   = logits
+}
+"""
+    document, _ = checked(text, text.replace("= logits", "= ahead"))
+    assert [item.code for item in document.analysis.diagnostics] == ["TRX0601"]

@@ -57,7 +57,7 @@ class Version:
         found = {word for word in item.words if word in self.items}
         if not item.subject:
             found.update(other for other, kind in self.kinds if kind == "model")
-        if item.kind == "train":  # it is told of how its model generates
+        if item.kind in ("model", "train"):  # whether it looks ahead matters where it is generated from
             found.update(other for other, kind in self.kinds if kind == "generate")
         return found
 
