@@ -1,4 +1,4 @@
-"""`over = experts`, where `experts` is a setting that a dim was written with, is that dim, and no position."""
+"""`over = experts`, where `experts` is a setting of the layer, is the dim that it is the size of, and no position."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def axes(text: str, kind: str) -> list[object]:
 @pytest.mark.parametrize("experts", [1, 2, 4])
 def test_it_is_the_dim_of_that_size(experts: int) -> None:
     assert axes(PROGRAM.format("softmax(x @ w, over = experts)", experts), "softmax") == [(1,)]
+
+
+def test_it_is_the_dim_that_another_layer_made_of_it() -> None:
+    text = PROGRAM.replace("param w: float[width, experts] = normal(0.5)\n  ", "")
+    assert axes(text.format("x |> Dense(experts) |> softmax(over = experts)", 2), "softmax") == [(1,)]
 
 
 def test_several_dims_of_that_size_are_told_apart_by_the_user() -> None:

@@ -39,7 +39,7 @@ def _named(name: str, body: Body) -> tuple[Axis | str | int, ...]:
     if isinstance(value, Sequence):
         return tuple(item.known for item in value.items if isinstance(item, Size) and item.known is not None)
     if isinstance(value, Size) and value.known is not None and value.name is None:
-        return (Axis(value.size) if name in body.sizing else value.known,)
+        return (Axis(value.size) if name in body.parameter_names else value.known,)
     if isinstance(value, Size) and value.name is not None:
         return (value.name,)
     return (name,)
@@ -77,7 +77,7 @@ def _position(item: Axis | str | int, text: str, type_: TensorType, span: Span) 
 
 
 def _sized(item: Axis, text: str, type_: TensorType, span: Span) -> int:
-    """Where the dim is that was written with a setting, which lends it no name: the only one that is as long."""
+    """Where the dim is that a setting of a layer stands for, which lends it no name: the only one that is as long."""
     places = [at for at, axis in enumerate(type_.axes) if axis.public_name is None and axis.size == item.size]
     if len(places) == 1:
         return places[0]

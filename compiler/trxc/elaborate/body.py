@@ -309,8 +309,6 @@ class Body:
     variables: dict[str, CValue] = field(default_factory=dict[str, "CValue"])
     dims: dict[str, Axis | tuple[Axis, ...]] = field(default_factory=dict[str, "Axis | tuple[Axis, ...]"])
     origins: dict[str, Span] = field(default_factory=dict[str, Span])
-    sizing: set[str] = field(default_factory=set[str])
-    """The settings that dims were written with: `over = experts` after `param w: float[width, experts]` is that dim."""
     outputs: list[tuple[str, Value]] = field(default_factory=list[tuple[str, Value]])
     states: dict[str, tuple[Path, TensorType]] = field(default_factory=dict[str, "tuple[Path, TensorType]"])
     next_states: dict[str, Value] = field(default_factory=dict[str, Value])

@@ -61,13 +61,7 @@ def _evaluate_dim(item: ast.Dim, body: Body) -> DimValue:
         return found
     if isinstance(item, ast.Name) and item.name in body.dims:
         return body.dims[item.name]
-    return _sized(item, body)
-
-
-def _sized(item: ast.Expr, body: Body) -> Axis:
     size = evaluate_size(item, body)
-    if isinstance(item, ast.Name):
-        body.sizing.add(item.name)
     return Axis(size.size, size.name)
 
 
@@ -207,7 +201,8 @@ def _wanted(item: ast.Expr, body: Body) -> Axis:
         if isinstance(found, tuple):
             raise Fault("TRX0203", f"`{item.name}` stands for several dims: write `...{item.name}`", item.span)
         return found
-    return _sized(item, body)
+    size = evaluate_size(item, body)
+    return Axis(size.size, size.name)
 
 
 def _mismatch(item: ast.Expr, wanted: Axis, here: Axis, given: TensorType, body: Body, span: Span) -> Fault:
