@@ -61,7 +61,7 @@ def recipe_of(model: Model) -> Mapping[str, Any]:
     if not recipe:
         raise RunError(
             f"`{model.artifact.name}` has no `generate` recipe",
-            hints=("add `generate NAME for MODEL { prompt = …, from = … }` to the .trx file",),
+            hints=("it takes a `train` recipe and `generate NAME for MODEL { prompt = …, from = … }` for its model",),
         )
     return recipe
 

@@ -62,8 +62,8 @@ class MergeProjections(Pass):
         """Looks at every region of every function; functions that are no longer called go."""
         if not self.target.merged_width:
             return
-        before = reachable(module)
-        for function in [f for f in module.functions.values() if f.name not in _of_decoding(module)]:
+        before, left_alone = reachable(module), _of_decoding(module)
+        for function in [f for f in module.functions.values() if f.name not in left_alone]:
             self._region(_Place(module, function, function.body, {}), remarks)
         for name in before - reachable(module):
             del module.functions[name]
