@@ -11,7 +11,7 @@ from emit_cells import batch_norm_tower, branching, lstm, sizes
 from emit_examples import NORMAL, RECIPE, Build, function, gpt, module, tensor
 
 from trxc.emit import Declared, EmitError, EmitRecipe, Program, build_manifest, emit_program, manifest_bytes
-from trxc.emit.prelude import PRELUDE
+from trxc.emit.prelude import INSTEAD, PRELUDE
 from trxc.emit.safety import check_source
 from trxc.ir import Initializer, Module, Parameter, Value
 from trxc.types import BF16, F32
@@ -41,7 +41,7 @@ def programs() -> dict[str, Program]:
 def own_text(program: Program) -> str:
     """The program without the functions that ops bring along."""
     text = program.source
-    for entry in PRELUDE.values():
+    for entry in (*PRELUDE.values(), *INSTEAD.values()):
         text = text.replace(f"\n\n{entry.source}", "")
     return text
 

@@ -57,7 +57,7 @@ RECORDS: dict[str, tuple[FieldSpec, ...]] = {
         FieldSpec(
             "remat",
             "word",
-            "what of each layer backward computes again, to save memory: all but products with weights (`dots`), all "
+            "what of each layer backward computes again, to save memory: all but products and attention (`dots`), all "
             "(`full`), or as little as fits `memory` (`auto`)",
             default="none",
             choices=("none", "dots", "full", "auto"),

@@ -13,7 +13,7 @@ from .expressions import literal, parse
 
 _DOTTED = r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*"
 _TARGET = re.compile(rf"({_DOTTED}):({_DOTTED})")
-_TAKEN = frozenset({"jnp", "np", "P"})
+_TAKEN = frozenset({"jnp", "np", "P", "checkpoint_name"})
 """Names that an emitted program gives to other modules."""
 
 

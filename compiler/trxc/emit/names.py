@@ -15,7 +15,7 @@ CONTRACT = (
     *("prepare", "decode", "split"),
     *("train_step", "main", "MESH_SHAPE", "make_mesh", "param_specs", "batch_specs", "labels"),
 )
-IMPORTS = ["jax", "jnp", "np", "optax", "functools", "math", "zlib", "P"]
+IMPORTS = ["jax", "jnp", "np", "optax", "functools", "math", "zlib", "P", "checkpoint_name"]
 ARGUMENTS = ["params", "state", "key"]
 
 

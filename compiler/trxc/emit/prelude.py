@@ -15,6 +15,7 @@ from .prelude_attention import ATTENTION, ON_GPU
 from .prelude_decoding import DECODING
 from .prelude_loops import LOOPS
 from .prelude_loss import LOSSES
+from .prelude_products import ON_CPU, PRODUCTS
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,11 @@ def with_layers(stacks, first, layers):
 
 PRELUDE["layer_by_layer"] = PreludeFunction('''\
 def layer_by_layer(step, carry, layers):
-    """As `jax.lax.scan`, written out; barriers keep XLA from mixing layers."""
-    given = []
+    """As `jax.lax.scan`, written out; barriers keep XLA from mixing layers.
+
+    What is jitted is traced once for all layers.
+    """
+    given, step = [], jax.jit(step)
     for layer in layers:
         carry, result = step(jax.lax.optimization_barrier(carry), layer)
         given.append(result)
@@ -164,11 +168,12 @@ def each_layer(step, carry, layers):
 
 PRELUDE["keep_products"] = PreludeFunction('''\
 def keep_products(primitive, *types, **settings):
-    """What backward keeps of a layer: products with weights, not what is cheap again."""
+    """What backward keeps of a layer: products with weights and attention, the dear ones."""
     if primitive is jax.lax.conv_general_dilated_p:
         return True
-    keep = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-    return keep(primitive, *types, **settings)
+    products = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
+    attention = jax.checkpoint_policies.save_only_these_names("attention")
+    return products(primitive, *types, **settings) or attention(primitive, *types, **settings)
 ''')
 
 PRELUDE["constrain"] = PreludeFunction('''\
@@ -213,22 +218,6 @@ def dynamic_loss_scale(inner, initial=2.0**15, patience=2000):
     return optax.GradientTransformation(init_scale, apply_scale)
 ''')
 
-PRELUDE["linear"] = PreludeFunction('''\
-def linear(x, w):
-    """x @ w over collapsed leading dims: w's gradient is then one product, too."""
-    y = jnp.matmul(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w)
-    return y.reshape(*x.shape[:-1], w.shape[-1])
-''')
-
-PRELUDE["contract"] = PreludeFunction('''\
-def contract(x, w, axes=1):
-    """The last `axes` dims of x with the first of w: one product of two matrices."""
-    rows, inner, columns = x.shape[: x.ndim - axes], w.shape[:axes], w.shape[axes:]
-    x = x.reshape(math.prod(rows), math.prod(inner))
-    w = w.reshape(math.prod(inner), math.prod(columns))
-    return jnp.matmul(x, w).reshape(*rows, *columns)
-''')
-
 PRELUDE["max_pool"] = PreludeFunction('''\
 def max_pool(x, window, strides, padding):
     """The largest of each window over the dims between the first and the last."""
@@ -254,12 +243,17 @@ def dropout(key, x, rate):
     return jnp.where(kept, x / (1 - rate), 0)
 ''')
 
+PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in PRODUCTS.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in ATTENTION.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in DECODING.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in LOSSES.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in LOOPS.items()})
 
-INSTEAD = {("gpu", name): PreludeFunction(source, needs) for name, (source, needs) in ON_GPU.items()}
+INSTEAD = {
+    (target, name): PreludeFunction(source, needs)
+    for target, entries in (("gpu", ON_GPU), ("cpu", ON_CPU))
+    for name, (source, needs) in entries.items()
+}
 """Entries that are written otherwise for a target."""
 
 

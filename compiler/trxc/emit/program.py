@@ -41,6 +41,7 @@ _IMPORTS = (
     ("jnp", "import jax.numpy as jnp"),
     ("np", "import numpy as np"),
     ("optax", "import optax"),
+    ("checkpoint_name", "from jax.ad_checkpoint import checkpoint_name"),
     ("P", "from jax.sharding import PartitionSpec as P"),
 )
 

@@ -36,6 +36,7 @@ IMPORTS = frozenset(
         "import jax.numpy as jnp",
         "import numpy as np",
         "import optax",
+        "from jax.ad_checkpoint import checkpoint_name",
         "from jax.sharding import PartitionSpec as P",
     }
 )
@@ -112,7 +113,7 @@ def _reason(node: ast.AST, bound: set[str], imports: frozenset[str]) -> str | No
     return None
 
 
-_MODULES = frozenset({"jax", "jnp", "np", "optax", "functools", "math", "zlib", "P"})
+_MODULES = frozenset({"jax", "jnp", "np", "optax", "functools", "math", "zlib", "P", "checkpoint_name"})
 
 
 def _name_reason(node: ast.Name, bound: set[str]) -> str | None:

@@ -53,6 +53,7 @@ class Attention(OpDefinition):
     """
 
     name = "attention"
+    dear = True
     public = False
     slots = (
         *(Operand("q", "float"), Operand("k", "float"), Operand("v", "float")),

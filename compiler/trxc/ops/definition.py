@@ -257,7 +257,8 @@ class OpDefinition:
 
     ``differentiable`` says whether gradients flow to float operands and are to be checked; ``random`` that results
     are draws, compared by distribution only; ``elementwise`` that operands broadcast and fusing is free. ``keeps`` is
-    what stays in memory for backward, and ``product`` that its result is dear to compute again.
+    what stays in memory for backward, ``product`` that its result is dear to compute again if an operand is a weight,
+    and ``dear`` that it is without one.
     """
 
     name: str = ""
@@ -267,6 +268,7 @@ class OpDefinition:
     elementwise: bool = False
     keeps: Keeps = "operands"
     product: bool = False
+    dear: bool = False
     public: bool = True
     examples: tuple[Example, ...] = ()
 

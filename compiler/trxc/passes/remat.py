@@ -9,7 +9,8 @@ After, with `remat = dots`::
     %1: f32[batch, seq, embed] = repeat(%0) {count=24, path=("blocks",), remat="dots"} do …
 
 A layer is a loop over layers, or where a model has none, a call of a function with weights that stands in a sequence
-of such, on targets where that saves memory. It changes no value, and costs time: a mark is never made for speed.
+of such, on targets where that saves memory. It changes no value. It costs time, but on targets where a scan is faster
+the less it keeps: there loops that stay scans are marked with `dots` where nothing else is asked for.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ CHOICES = (NO_RECOMPUTATION, *RECOMPUTED)
 
 _WHAT = {
     NO_RECOMPUTATION: "no values",
-    "dots": "all values but products with weights",
+    "dots": "all values but products with weights and attention",
     "full": "all values",
 }
 
@@ -59,6 +60,7 @@ class Remat(Pass):
             layers = [op for op in layers if op.kind == "repeat"]
         chosen = self._chosen(module, layers, remarks)
         if chosen == NO_RECOMPUTATION:
+            self._mark_scans(layers, remarks)
             return
         if not layers:
             message = "there is no loop over layers whose values could be computed again"
@@ -77,7 +79,7 @@ class Remat(Pass):
             return self.remat
         choices = CHOICES if self.remat == "auto" else (self.remat,)
         try:
-            estimates = {choice: estimate(module, step, layers, choice) for choice in choices}
+            estimates = {choice: self._estimate(module, step, layers, choice) for choice in choices}
         except UnknownSizeError as error:
             message = f"the size of `{error}` is not known, so nothing can be said of the memory of a step"
             remarks.warn(_warning(message, step, ("`fields` in the data say sizes",)))
@@ -92,6 +94,23 @@ class Remat(Pass):
                 message += f", and about {in_units(estimates[NO_RECOMPUTATION].total)} with nothing computed again"
             remarks.done(self.name, message, step.span)
         return chosen
+
+    def _estimate(self, module: Module, step: Step, layers: Sequence[Op], choice: str) -> Estimate:
+        if choice == NO_RECOMPUTATION:
+            return estimate(module, step, self._scans(layers), "dots")
+        return estimate(module, step, layers, choice)
+
+    def _scans(self, layers: Sequence[Op]) -> list[Op]:
+        """The loops that keep products alone though nothing is asked for: those that are not written out."""
+        if not self.target.scans_keep_products:
+            return []
+        return [op for op in layers if op.kind == "repeat" and repeat_count(op) > self.target.unrolled_layers]
+
+    def _mark_scans(self, layers: Sequence[Op], remarks: Remarks) -> None:
+        for op in self._scans(layers):
+            op.attributes["remat"] = "dots"
+            what = f"{_WHAT['dots']} of {repeat_count(op)} layers"
+            remarks.done(self.name, f"backward computes {what} again: a scan is faster the less it keeps", op.span)
 
 
 def _too_large(found: Estimate, step: Step, remat: str) -> Diagnostic:

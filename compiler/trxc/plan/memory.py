@@ -2,7 +2,7 @@
 
 Between the two halves of a step stay the values from which gradients are computed (`keeps` in the table of ops), each
 once, those in loops once an iteration. A layer whose values are computed again keeps its inputs instead, with `dots`
-also its products with weights; while its gradients are computed, its own values are there once more.
+also its products with weights and what attention gives; while its gradients are computed, its own values are there once more.
 
 What an XLA backend does with fusion and the reuse of buffers is not modelled; `tests/numeric/test_remat.py` holds the
 estimate against XLA's own figure.
@@ -190,7 +190,7 @@ class _Body:
             self._roots[op.result] = op.operands[0]
             return
         walk.working = max(walk.working, sum(map(self.bytes, {*op.operands, *op.results} - self.weights)))
-        if definition.product and any(self.root(value) in self.weights for value in op.operands):
+        if definition.dear or (definition.product and any(self.root(value) in self.weights for value in op.operands)):
             walk.products += sum(map(self.bytes, op.results))
         if definition.keeps == "result":
             self._keep(walk, op.results)
