@@ -177,7 +177,9 @@ def test_16_bits_are_added_up_in_32(dtype: str) -> None:
     np.testing.assert_allclose(found.astype(jnp.float32), wide, atol=0.03)
     assert {slope.dtype.name for slope in jax.jit(jax.grad(total, (0, 1, 2)))(*low)} == {dtype}
     text = str(jax.make_jaxpr(jax.grad(total, (0, 1, 2)))(*low))
-    assert text.count("dot_general[") == text.count("preferred_element_type=float32") == 15, "7 of each of two blocks, and one of all"
+    assert text.count("dot_general[") == text.count("preferred_element_type=float32") == 15, (
+        "7 of each of two blocks, and one of all"
+    )
 
 
 class Array(NamedTuple):

@@ -2,7 +2,8 @@
 
 Between the two halves of a step stay the values from which gradients are computed (`keeps` in the table of ops), each
 once, those in loops once an iteration. A layer whose values are computed again keeps its inputs instead, with `dots`
-also its products with weights and what attention gives; while its gradients are computed, its own values are there once more.
+also its products with weights and what attention gives; while its gradients are computed, its own values are there once
+more.
 
 What an XLA backend does with fusion and the reuse of buffers is not modelled; `tests/numeric/test_remat.py` holds the
 estimate against XLA's own figure.
