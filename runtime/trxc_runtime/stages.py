@@ -43,6 +43,11 @@ class Stages(Stage):
         """What each remembers then."""
         return tuple(part.advance(own, tokens) for part, own in zip(self.parts, carry, strict=True))
 
+    @property
+    def certain(self) -> bool:
+        """Whether the last of them is."""
+        return bool(self.parts) and self.parts[-1].certain
+
     def over(self, carry: Carry) -> Array | bool:
         """Of each row whether one of them says that nothing may follow."""
         ended: Array | bool = False
@@ -53,7 +58,8 @@ class Stages(Stage):
     def draw(self, logits: Array, carry: Carry, key: Array) -> tuple[Array, Carry]:
         """One token a row, ``i32[rows]``, by ``logits: [rows, vocab]`` after all stages; and what each remembers."""
         logits = self(logits.astype(jnp.float32), carry)
-        tokens = jax.random.categorical(key, logits, axis=-1).astype(jnp.int32)
+        tokens = jnp.argmax(logits, axis=-1) if self.certain else jax.random.categorical(key, logits, axis=-1)
+        tokens = tokens.astype(jnp.int32)
         return tokens, self.advance(carry, tokens)
 
 

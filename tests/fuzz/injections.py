@@ -150,7 +150,7 @@ INJECTIONS: tuple[Injection, ...] = (
     Injection("the scale is missing in backward", "attention", "jax",
               written("attention_backward", "(dscores * rules[0])", "(dscores)")),
     Injection("the gradient of values is half of what it is", "attention", "jax",
-              written("attention_backward", "add_block(dv, dvs, column)", "add_block(dv, dvs * 0.5, column)")),
+              written("attention_backward", "add_block(dv, dvs, 0, column)", "add_block(dv, dvs * 0.5, 0, column)")),
     Injection("smoothing is missing in the slopes", "linear_cross_entropy", "jax",
               written("cross_entropy_slopes", "slopes - smoothing / vocab", "slopes")),
     Injection("the gradient is not scaled by what comes after", "linear_cross_entropy", "jax",
@@ -158,9 +158,11 @@ INJECTIONS: tuple[Injection, ...] = (
     Injection("the gradient of the bias is doubled", "linear_cross_entropy", "jax",
               written("summed_cross_entropy", "jnp.sum(slopes, axis=0)", "2 * jnp.sum(slopes, axis=0)")),
     Injection("the weight is not transposed in backward", "loop_product", "jax",
-              written("loop_product", "jnp.matmul(gradient, w.T)", "jnp.matmul(gradient, w)")),
+              written("loop_product", "barrier(w.T)", "barrier(w)")),
     Injection("the gradient of a loop's weight lacks a factor", "loop_product", "jax",
               written("loop_parts", "jnp.matmul(x.T, gradient)", "0.5 * jnp.matmul(x.T, gradient)")),
+    Injection("the gradient of a tall weight is doubled", "linear", "jax",
+              written("turned_in_backward", "barrier(dw.T).T", "barrier(2 * dw.T).T")),
 )  # fmt: skip
 
 

@@ -234,3 +234,26 @@ def test_a_stage_of_ones_own_is_handed_its_arrays() -> None:
         tokens, carry = jitted(stages, scores, carry)
         np.testing.assert_array_equal(carry[0], np.asarray(table)[np.asarray(tokens)])
     assert len(traced) == 1
+
+
+@pytest.mark.parametrize(
+    ("stages", "draws"),
+    [
+        ((Greedy(),), False),
+        ((Forbid([1]), Temperature(0.0)), False),
+        ((Stages((TopK(3), Greedy())),), False),
+        ((Greedy(), Forbid([0])), True),
+        ((Temperature(0.5),), True),
+        ((), True),
+    ],
+    ids=str,
+)
+def test_nothing_is_drawn_where_one_token_is_left(stages: tuple[Stage, ...], draws: bool) -> None:
+    """Random bits for every token cost more than finding the likeliest."""
+    made, scores = bound(stages), jnp.asarray(random_scores(3))
+    carry = told(made, 2)
+    text = str(jax.make_jaxpr(lambda s, key: made.draw(s, carry, key)[0])(scores, jax.random.key(0)))
+    assert ("random_bits" in text) == draws
+    if not draws:
+        tokens, _ = made.draw(scores, carry, jax.random.key(0))
+        assert np.array_equal(tokens, np.argmax(made(scores, carry), axis=-1))

@@ -31,25 +31,25 @@ def contract(x, w, axes=1):
     return {product}(x, w).reshape(*rows, *columns)
 '''
 
-PRODUCTS["turned"] = (
+PRODUCTS["turned_in_backward"] = (
     '''\
 @jax.custom_vjp
-def turned(w):
-    """w.T, whose gradient is computed as it stands here, and only then turned back."""
-    return w.T
+def turned_in_backward(w):
+    """w, whose gradient is computed as its transpose, and then turned back."""
+    return w
 
 
 def turned_forward(w):
-    """The result; backward needs nothing."""
-    return w.T, None
+    """Backward needs nothing."""
+    return w, None
 
 
 def turned_backward(_, dw):
-    """A barrier: XLA would compute dw.T at once, of which it turns the wider side over."""
-    return (jax.lax.optimization_barrier(dw).T,)
+    """XLA makes the transpose of a product a product; a barrier keeps it from undoing that."""
+    return (jax.lax.optimization_barrier(dw.T).T,)
 
 
-turned.defvjp(turned_forward, turned_backward)
+turned_in_backward.defvjp(turned_forward, turned_backward)
 ''',
     (),
 )
@@ -57,12 +57,10 @@ turned.defvjp(turned_forward, turned_backward)
 PRODUCTS["matrix_product"] = (
     '''\
 def matrix_product(x, w):
-    """x @ w of two matrices; the gradient of a tall w is computed turned over."""
-    if w.shape[0] > w.shape[1]:
-        return jnp.einsum("ri,oi->ro", x, turned(w))
-    return jnp.matmul(x, w)
+    """x @ w of two matrices, with a gradient of w that is fast for tall ones, too."""
+    return jnp.matmul(x, turned_in_backward(w) if w.shape[0] > w.shape[1] else w)
 ''',
-    ("turned",),
+    ("turned_in_backward",),
 )
 
 for _name, _source in (("linear", _LINEAR), ("contract", _CONTRACT)):

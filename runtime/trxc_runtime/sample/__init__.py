@@ -29,6 +29,10 @@ class Temperature(Stage):
     def __call__(self, logits: Array, carry: Carry) -> Array:
         return Greedy()(logits, carry) if self.t == 0 else logits / self.t
 
+    @property
+    def certain(self) -> bool:
+        return self.t == 0
+
 
 @dataclass(frozen=True)
 class TopK(Stage):
@@ -103,6 +107,10 @@ class Typical(Stage):
 @dataclass(frozen=True)
 class Greedy(Stage):
     """Keeps only the likeliest token; of several, the first."""
+
+    @property
+    def certain(self) -> bool:
+        return True
 
     def __call__(self, logits: Array, carry: Carry) -> Array:
         likeliest = jnp.argmax(logits, axis=-1, keepdims=True)

@@ -75,6 +75,11 @@ class Stage(Declared, ABC):
         del tokens
         return carry
 
+    @property
+    def certain(self) -> bool:
+        """Whether it leaves one token, which is taken without a draw where no stage comes after it."""
+        return False
+
     def over(self, carry: Carry) -> Array | bool:
         """Of each row, ``bool[rows]``, whether nothing may follow, so that its text has ended; False for all."""
         del carry
