@@ -24,7 +24,7 @@ from .passes import Remark, Remarks, pipeline, run_passes
 from .passes.decode import RefusedError
 from .passes.demotion import Demotions
 from .plan.targets import DEFAULT, TARGETS
-from .recipe import emit_recipe, recipe_json, recomputation
+from .recipe import batch_sizes, emit_recipe, recipe_json, recomputation
 from .source import Source
 from .version import VERSION
 
@@ -57,6 +57,8 @@ class Program:
     printed: list[tuple[str, str]]
     remarks: list[Remark]
     mesh: MeshSpec | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The sizes of a batch's dims, by symbol, as far as the recipe fixes them."""
 
     def save(self, folder: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Writes `program.py` and `manifest.json`; the folder.
@@ -179,6 +181,7 @@ def _compile(
         options.printed,
         list(options.remarks),
         chosen.mesh,
+        batch_sizes(chosen),
     )
 
 

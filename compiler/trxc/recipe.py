@@ -42,13 +42,21 @@ def recomputation(chosen: Elaborated, recipe: EmitRecipe | None) -> tuple[str, S
     train = chosen.train
     if train is None or recipe is None or chosen.batch is None:
         return "none", None
-    sizes = dict(chosen.batch.known)
-    if (symbol := chosen.batch.leading.size.symbol) is not None:
-        sizes[symbol.name] = _int(train.values["batch"]) // recipe.accumulate
+    sizes = batch_sizes(chosen, recipe.accumulate)
     moments = sum(copies(call.target, dict(call.arguments)) for call in _optimizers(recipe.optimizer))
     gradients = 2 if recipe.accumulate > 1 else 1
     step = Step(sizes, moments, gradients, train.integer("memory"), train.spans.get("memory"))
     return str(train.values["remat"]), step
+
+
+def batch_sizes(chosen: Elaborated, parts: int = 1) -> dict[str, int]:
+    """The sizes of a batch's dims, by symbol, as far as the recipe fixes them; of one of several parts of the batch."""
+    if chosen.train is None or chosen.batch is None:
+        return {}
+    sizes = dict(chosen.batch.known)
+    if (symbol := chosen.batch.leading.size.symbol) is not None:
+        sizes[symbol.name] = _int(chosen.train.values["batch"]) // parts
+    return sizes
 
 
 def _optimizers(call: EmitDeclared) -> Iterator[EmitDeclared]:

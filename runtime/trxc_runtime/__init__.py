@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .others import Others
     from .search import Beam
     from .speculation import Drafted
+    from .speed import Speed, speed_of
     from .text_evaluation import TextScore, evaluate_texts
     from .traceback_map import explain_exception
     from .training import Result, train
@@ -38,6 +39,7 @@ __all__ = [
     "Request",
     "Result",
     "RunError",
+    "Speed",
     "TextScore",
     "answers",
     "evaluate",
@@ -46,6 +48,7 @@ __all__ = [
     "generate_tokens",
     "load",
     "load_artifact",
+    "speed_of",
     "train",
 ]
 
@@ -59,6 +62,7 @@ _HOMES = {
     "Others": "others",
     "Request": "bulk",
     "Result": "training",
+    "Speed": "speed",
     "TextScore": "text_evaluation",
     "answers": "bulk",
     "evaluate": "evaluation",
@@ -67,6 +71,7 @@ _HOMES = {
     "generate_tokens": "generation",
     "load": "model",
     "load_artifact": "artifact",
+    "speed_of": "speed",
     "train": "training",
 }
 

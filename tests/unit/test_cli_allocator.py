@@ -26,7 +26,13 @@ def test_settings_of_the_user_are_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "starts"),
-    [(["train", "a.trx"], True), (["check", "a.trx"], False), ([], False), (["train", "--help"], False)],
+    [
+        (["train", "a.trx"], True),
+        (["bench", "a.trx"], True),
+        (["check", "a.trx"], False),
+        ([], False),
+        (["train", "--help"], False),
+    ],
 )
 def test_only_training_starts_anew(monkeypatch: pytest.MonkeyPatch, arguments: list[str], starts: bool) -> None:
     calls: list[Any] = []

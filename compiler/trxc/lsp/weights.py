@@ -7,10 +7,10 @@ from ..elaborate.body import Body, path_of
 from ..elaborate.calls import stem_of
 from ..elaborate.values import LayerInstance, Repeated
 from ..frozen import Frozen
-from ..ir import Function, Module, Op, Region
+from ..ir import Module
+from ..ir.binding import BindingError
 from ..ir.parameters import BoundParameter, parameter_tree
-from ..ir.walk import callee, repeat_count
-from ..ops import OPS, Attributes, Instance
+from ..plan.flops import flops
 from .index import Application
 
 
@@ -74,44 +74,7 @@ def _sum(tree: list[BoundParameter]) -> Weights:
 
 def flops_of(body: Body) -> Dim | None:
     """Floating point operations of one run of a body's function, by the table of ops; None where some of it failed."""
-    module = module_of(body)
-    known: dict[str, Dim] = {}
     try:
-        return _function(body.frame.function, module, known)
-    except KeyError:
+        return flops(module_of(body), body.frame.function.name)
+    except (KeyError, BindingError):  # it calls what failed
         return None
-
-
-def _function(function: Function, module: Module, known: dict[str, Dim]) -> Dim:
-    if function.name not in known:
-        known[function.name] = _region(function.body, module, known)
-    return known[function.name]
-
-
-def _region(region: Region, module: Module, known: dict[str, Dim]) -> Dim:
-    total = dim(0)
-    for op in region.ops:
-        total = total + _op(op, module, known)
-    return total
-
-
-def _op(op: Op, module: Module, known: dict[str, Dim]) -> Dim:
-    inside = [_region(region, module, known) for region in op.regions]
-    match op.kind:
-        case "call":
-            return _function(module.functions[callee(op)], module, known)
-        case "repeat":
-            return inside[0] * repeat_count(op)
-        case "recur":
-            axis = op.attributes["axis"]
-            assert isinstance(axis, int)
-            return inside[0] * op.operands[0].type.sizes[axis]
-        case "cond":
-            return inside[0]
-        case _:
-            pass
-    if op.kind not in OPS:
-        return dim(0)
-    operands = tuple(value.type for value in op.operands)
-    results = tuple(value.type for value in op.results)
-    return OPS[op.kind].flops(Instance(operands, Attributes(op.attributes), results))

@@ -22,7 +22,7 @@ SETTINGS = {
 MARK = "TRXC_ALLOCATOR"
 """Set to `arranged` in the process that has the settings; a user's own `TRXC_ALLOCATOR=system` leaves all as it is."""
 
-COMMANDS = frozenset({"train"})
+COMMANDS = frozenset({"bench", "train"})
 
 
 def arranged_environment(environment: Mapping[str, str]) -> dict[str, str] | None:
@@ -33,7 +33,7 @@ def arranged_environment(environment: Mapping[str, str]) -> dict[str, str] | Non
 
 
 def arrange(arguments: list[str]) -> None:
-    """Starts the process anew where that pays: `trxc train` on Linux with glibc."""
+    """Starts the process anew where that pays: what trains on Linux with glibc."""
     if not arguments or arguments[0] not in COMMANDS or {"-h", "--help"} & set(arguments):
         return
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":

@@ -1,0 +1,175 @@
+"""How fast a recipe's steps are on this machine, and how fast the machine is: what a step reaches of it.
+
+The batch is handed in, and is the same at every step: reading data is not measured. Ceilings are what jax reaches here
+in a product of square matrices and in adding a number to a large array, not what a data sheet promises.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .artifact import Artifact, load_artifact
+from .compile_cache import use_compile_cache
+from .errors import RunError
+from .placement import Placement
+from .untyped import jax, jnp
+
+SIDE = 2048
+"""The side of the matrices whose product is the ceiling of arithmetic."""
+
+COPIED = 1 << 26
+"""Numbers of 32 bits that are read and written for the ceiling of memory: more than caches hold."""
+
+TURNS = 5
+"""How often a ceiling is measured; the best counts."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds, bytes and rates of a recipe's training steps.
+
+    ``traced`` and ``compiled`` are seconds until the step can run: in jax, then in XLA (little where the cache has it).
+    ``steps`` are the seconds of each step, ``first`` the first one's, which touches memory for the first time.
+    ``weights`` and ``temporaries`` are bytes of one device, ``peak`` those that the process had at most. ``products``
+    are the floating point operations a second of a product of matrices in ``dtype``, ``copies`` the bytes a second of
+    reading and writing.
+    """
+
+    device: str
+    devices: int
+    traced: float
+    compiled: float
+    first: float
+    steps: tuple[float, ...]
+    weights: int
+    temporaries: int
+    peak: int
+    dtype: str
+    products: float
+    copies: float
+
+    @property
+    def median(self) -> float:
+        """Seconds of a step."""
+        return statistics.median(self.steps)
+
+
+def speed_of(
+    artifact: str | Path | Artifact,
+    batch: Mapping[str, Any],
+    *,
+    seconds: float = 10.0,
+    root: str | Path | None = None,
+    allow_extern: bool = False,
+    warn: Callable[[str], None] = lambda text: None,
+) -> Speed:
+    """Time the training steps of an artifact with a recipe, for about so many seconds, three steps at least.
+
+    ``batch`` has an array for each field that a step takes. Raises :class:`RunError`.
+    """
+    use_compile_cache()
+    where = Path(root) if root else None
+    loaded = (
+        artifact if isinstance(artifact, Artifact) else load_artifact(artifact, allow_extern=allow_extern, root=where)
+    )
+    if not hasattr(loaded.program, "train_step"):
+        raise RunError("this artifact has no recipe to time", hints=("it was compiled from a model alone",))
+    program, placement = loaded.program, Placement.of(loaded.program, warn)
+    with placement.context():
+        tree = _begun(program, placement)
+        given = (placement.put(batch), jax.random.key(0))
+        began = time.perf_counter()
+        lowered = program.train_step.lower(*tree, *given)
+        traced = time.perf_counter()
+        step = lowered.compile()
+        compiled = time.perf_counter()
+        weights = _bytes(tree[0])
+        taken = _timed(step, tree, given, seconds)
+    sixteen = loaded.train.get("precision") == "mixed_bf16"
+    dtype = "bfloat16" if sixteen else "float16" if loaded.train.get("precision") == "f16" else "float32"
+    return Speed(
+        device=_device(),
+        devices=1 if placement.mesh is None else placement.mesh.size,
+        traced=traced - began,
+        compiled=compiled - traced,
+        first=taken[0],
+        steps=tuple(taken[1:]),
+        weights=weights,
+        temporaries=int(step.memory_analysis().temp_size_in_bytes),
+        peak=_peak(),
+        dtype=dtype,
+        products=_products(dtype),
+        copies=_copies(),
+    )
+
+
+def _begun(program: Any, placement: Placement) -> tuple[Any, Any, Any]:
+    optimizer = program.optimizer()
+    params = jax.jit(program.init)(jax.random.key(0))
+    tree = {"params": params, "state": program.init_state(), "opt_state": optimizer.init(params)}
+    placed = placement.place(tree, optimizer)
+    return placed["params"], placed["state"], placed["opt_state"]
+
+
+def _timed(step: Any, tree: tuple[Any, Any, Any], given: tuple[Any, Any], seconds: float) -> list[float]:
+    """The seconds of each step, the first included; each waits for what it has computed."""
+    taken: list[float] = []
+    began = time.perf_counter()
+    while len(taken) < 4 or time.perf_counter() - began < seconds:
+        before = time.perf_counter()
+        *held, metrics = step(*tree, *given)
+        jax.block_until_ready((held, metrics))
+        tree = (held[0], held[1], held[2])
+        taken.append(time.perf_counter() - before)
+    return taken
+
+
+def _products(dtype: str) -> float:
+    """Floating point operations a second of a product of two square matrices."""
+    x = jnp.ones((SIDE, SIDE), dtype)
+    return 2 * SIDE**3 / _best(jax.jit(jnp.matmul), x, x)
+
+
+def _copies() -> float:
+    """Bytes a second that are read and written."""
+    return 2 * 4 * COPIED / _best(jax.jit(_one_more), jnp.ones(COPIED, jnp.float32))
+
+
+def _one_more(x: Any) -> Any:
+    return x + 1
+
+
+def _best(function: Any, *given: Any) -> float:
+    jax.block_until_ready(function(*given))
+    taken: list[float] = []
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        jax.block_until_ready(function(*given))
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+def _device() -> str:
+    device = jax.devices()[0]
+    return str(device.device_kind) if device.platform != "cpu" else "CPU"
+
+
+def _bytes(tree: Any) -> int:
+    return sum(int(leaf.nbytes) for leaf in jax.tree.leaves(tree))
+
+
+def _peak() -> int:
+    """The most memory that this process has had; `getrusage` would tell its parent's where that had more."""
+    status = Path("/proc/self/status")
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None
+    if found:
+        return int(found[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
