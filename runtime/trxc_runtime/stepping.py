@@ -24,7 +24,7 @@ BURST, LONGEST_BURST = 16, 256
 """Tokens that one call draws at first, and at most: as many come late where they are streamed."""
 
 LATE = 0.1
-"""Seconds by which tokens may be late: bursts get longer while twice as long a one takes less."""
+"""Seconds by which tokens may be late: bursts get as long as is drawn in half of that."""
 
 ENDED = -1
 """What a row that has ended yields instead of a token."""
@@ -79,8 +79,8 @@ def step_by_step(
             reading.make_room(reading.reached + count)
             began = perf_counter()
             tokens, carry, ended = _burst(reading, stages, carry, ended, key, drawn, count, eos)
-            if count == pace and 2 * (perf_counter() - began) < LATE:
-                pace = min(2 * pace, LONGEST_BURST)
+            if count == pace:
+                pace = _longer(pace, perf_counter() - began)
             for row in tokens:
                 if (row == ENDED).all():
                     return
@@ -92,6 +92,12 @@ def step_by_step(
                 return
             room = None if room is None else room - count
         keep = max((rows.context or 0) // 2, 1)
+
+
+def _longer(pace: int, seconds: float) -> int:
+    """How many tokens the next burst has, after one of so many that took so long; never fewer."""
+    in_time = int(pace * LATE / 2 / max(seconds, 1e-9))
+    return min(max(pace, in_time), LONGEST_BURST)
 
 
 def _room(reading: Reading) -> int | None:
