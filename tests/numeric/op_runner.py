@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.ad_checkpoint import checkpoint_name
 
 from trxc.dims import Dim, Facts, dim
 from trxc.emit.prelude import PRELUDE, needed
@@ -152,6 +153,7 @@ def compiled(source: str) -> Any:
     """The function that the text defines."""
     space: dict[str, Any] = {
         "jax": jax, "jnp": jnp, "np": np, "math": math, "zlib": zlib, "functools": functools,
+        "checkpoint_name": checkpoint_name,
     }  # fmt: skip
     exec(source, space)
     return space["f"]
