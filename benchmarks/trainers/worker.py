@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import resource
 import sys
 import time
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from trxc_runtime.peak import peak_memory
 
 from .base import Array, Trainer, UnsupportedError
 
@@ -51,7 +50,7 @@ class Worker:
         apart, apart_cpu = time.perf_counter() - began, time.process_time() - began_cpu
         trainer.steps(1)
         answer |= {"clock": time.time() - float(since) - apart, "cpu": time.process_time() - apart_cpu}
-        return answer | {"temporaries": getattr(trainer, "temporaries", None), "peak": peak()}
+        return answer | {"temporaries": getattr(trainer, "temporaries", None), "peak": peak_memory()}
 
     def first(self, since: str) -> Answer:
         """See the module."""
@@ -63,7 +62,7 @@ class Worker:
         began, began_cpu = time.perf_counter(), time.process_time()
         self.trainer.steps(int(count))
         clock, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-        return {"clock": clock, "cpu": cpu, "peak": peak()}
+        return {"clock": clock, "cpu": cpu, "peak": peak_memory()}
 
     def loss(self) -> Answer:
         """The loss of the batch at the weights as they are."""
@@ -91,15 +90,6 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def peak() -> int:
-    """The most memory that this process has had, in bytes; `getrusage` would tell its parent's where that had more."""
-    status = Path("/proc/self/status")
-    found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None
-    if found:
-        return int(found[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def main() -> None:

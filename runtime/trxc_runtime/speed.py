@@ -6,10 +6,7 @@ in a product of square matrices and in adding a number to a large array, not wha
 
 from __future__ import annotations
 
-import re
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +16,9 @@ from typing import Any
 from .artifact import Artifact, load_artifact
 from .compile_cache import use_compile_cache
 from .errors import RunError
+from .peak import peak_memory
 from .placement import Placement
+from .training import begin
 from .untyped import jax, jnp
 
 SIDE = 2048
@@ -27,6 +26,9 @@ SIDE = 2048
 
 COPIED = 1 << 26
 """Numbers of 32 bits that are read and written for the ceiling of memory: more than caches hold."""
+
+PRODUCTS = {"mixed_bf16": "bfloat16", "f16": "float16"}
+"""The dtype of a model's products, by the recipe's precision; else it is float32."""
 
 TURNS = 10
 """How often a ceiling is measured at a time; the best counts."""
@@ -82,13 +84,14 @@ def speed_of(
     )
     if not hasattr(loaded.program, "train_step"):
         raise RunError("this artifact has no recipe to time", hints=("it was compiled from a model alone",))
-    sixteen = loaded.train.get("precision") == "mixed_bf16"
-    dtype = "bfloat16" if sixteen else "float16" if loaded.train.get("precision") == "f16" else "float32"
+    dtype = PRODUCTS.get(loaded.train.get("precision", ""), "float32")
     # Before the steps and after them: other work on the machine comes and goes.
     products = _products(dtype)
     program, placement = loaded.program, Placement.of(loaded.program, warn)
     with placement.context():
-        tree = _begun(program, placement)
+        optimizer = program.optimizer()
+        placed = placement.place(begin(loaded, optimizer, seed=0), optimizer)
+        tree = (placed["params"], placed["state"], placed["opt_state"])
         given = (placement.put(batch), jax.random.key(0))
         began = time.perf_counter()
         lowered = program.train_step.lower(*tree, *given)
@@ -106,19 +109,11 @@ def speed_of(
         steps=tuple(taken[1:]),
         weights=weights,
         temporaries=int(step.memory_analysis().temp_size_in_bytes),
-        peak=_peak(),
+        peak=peak_memory(),
         dtype=dtype,
         products=max(products, _products(dtype)),
         copies=_copies(),
     )
-
-
-def _begun(program: Any, placement: Placement) -> tuple[Any, Any, Any]:
-    optimizer = program.optimizer()
-    params = jax.jit(program.init)(jax.random.key(0))
-    tree = {"params": params, "state": program.init_state(), "opt_state": optimizer.init(params)}
-    placed = placement.place(tree, optimizer)
-    return placed["params"], placed["state"], placed["opt_state"]
 
 
 def _timed(step: Any, tree: tuple[Any, Any, Any], given: tuple[Any, Any], seconds: float) -> list[float]:
@@ -166,12 +161,3 @@ def _device() -> str:
 
 def _bytes(tree: Any) -> int:
     return sum(int(leaf.nbytes) for leaf in jax.tree.leaves(tree))
-
-
-def _peak() -> int:
-    """The most memory that this process has had; `getrusage` would tell its parent's where that had more."""
-    status = Path("/proc/self/status")
-    found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE) if status.exists() else None
-    if found:
-        return int(found[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -151,7 +151,7 @@ class _Trainer:
         optimizer = artifact.program.optimizer()
         keep = part(artifact.train, "checkpoint").get("keep") or 1
         checkpoints = Checkpoints(folder.checkpoints, keep, layout=layout_of(artifact.manifest))
-        tree = placement.place(_fresh(artifact, optimizer, seed), optimizer)
+        tree = placement.place(begin(artifact, optimizer, seed), optimizer)
         restored = checkpoints.restore_newest(tree, self.progress.warn) or Restored(tree, {"step": 0})
         best = Best.read(restored.facts.get("best"))
         checkpoints.best = best.step if best else None
@@ -224,7 +224,8 @@ class _Trainer:
         return Result(self.folder.path, status, exit_status, training.step, self.steps, training.last, best)
 
 
-def _fresh(artifact: Artifact, optimizer: Any, seed: int) -> dict[str, Tree]:
+def begin(artifact: Artifact, optimizer: Any, seed: int) -> dict[str, Tree]:
+    """What training begins with: weights, what the model keeps beside them, and what the optimizer does."""
     params = artifact.program.init(jax.random.key(seed))
     return {"params": params, "state": artifact.program.init_state(), "opt_state": optimizer.init(params)}
 

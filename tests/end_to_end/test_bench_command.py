@@ -90,7 +90,8 @@ def test_sizes_that_the_data_alone_know() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--size", "seq=x"), "a size is a whole number, 1 or more"),
+        (("--size", "seq=x"), "a size is a whole number, from 1, of at most 6 digits"),
+        (("--size", "seq=" + "9" * 5000), "a size is a whole number, from 1, of at most 6 digits"),
         (("--size", "len=3"), "the sizes of a batch are `batch`, `seq`"),
         (("--seconds", "-1"), "--seconds"),
     ],

@@ -15,7 +15,7 @@ from ..ir.binding import BindingError
 from ..plan.memory import in_units
 from .shell.declare import declare, extern_option, format_option, pairs, settings_option, target_option
 from .shell.lowering import DTYPES
-from .shell.output import say, write
+from .shell.output import note, write
 from .shell.programs import choose, compile_program, open_program, saved
 from .shell.runtime import runtime
 from .shell.usage import listed
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from .. import Program
     from .shell.values import Array
 
-BACKWARD = 3
-"""A step's arithmetic over that of its forward pass: backward has two products for each of forward's."""
+FORWARD_PASSES = 3
+"""What a step's arithmetic is counted as: backward has two products for each of forward's."""
+
+
+DIGITS = 6
+"""Of a size that is given."""
 
 
 @declare("Train and use", "trxc bench gpt.trx --set GPT.layers=2")
@@ -70,7 +74,7 @@ def command(
     batch, arithmetic = _batch(program, known), _arithmetic(program, known)
     with saved(program) as folder, runtime() as trxc_runtime:
         speed = trxc_runtime.speed_of(
-            folder, batch, seconds=seconds, root=given.folder, allow_extern=allow_extern, warn=_warn
+            folder, batch, seconds=seconds, root=given.folder, allow_extern=allow_extern, warn=note
         )
     rows = int(program.manifest["recipe"]["train"]["batch"])
     if form == "json":
@@ -78,10 +82,6 @@ def command(
         write(json.dumps({**facts, **dataclasses.asdict(speed), "median": speed.median}, indent=2))
         return
     write("\n".join(_lines(program, speed, rows, written, arithmetic)))
-
-
-def _warn(text: str) -> None:
-    say(f"note: {text}")
 
 
 def _sizes(program: Program, given: tuple[tuple[str, str], ...]) -> dict[str, int]:
@@ -98,8 +98,8 @@ def _sizes(program: Program, given: tuple[tuple[str, str], ...]) -> dict[str, in
 
 
 def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text)):
-        raise _wrong(f"`--size {name}={text}`: a size is a whole number, 1 or more")
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS and int(text)):
+        raise _wrong(f"`--size {name}={text[:20]}`: a size is a whole number, from 1, of at most {DIGITS} digits")
     return int(text)
 
 
@@ -127,7 +127,7 @@ def _arithmetic(program: Program, sizes: dict[str, int]) -> int | None:
 
     module = program.unoptimised
     try:
-        return BACKWARD * flops(module, module.roles["loss"]).evaluate(sizes)
+        return FORWARD_PASSES * flops(module, module.roles["loss"]).evaluate(sizes)
     except (KeyError, DimError, BindingError):
         return None
 

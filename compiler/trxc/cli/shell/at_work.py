@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .lowering import DTYPES
-from .output import say
+from .output import note
 
 if TYPE_CHECKING:
     from ...reference import Tree
@@ -81,7 +81,7 @@ def at_work(artifact: Any) -> Generator[AtWork, None, None]:
 
 
 def _unsharded(reason: str) -> None:
-    say(f"note: {reason.replace('training', 'verified')}")
+    note(reason.replace("training", "verified"))
 
 
 def _arrays(tree: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .output import say
+from .output import note
 
 DEFAULT_SIZE = 8
 """The size of a dim that neither the program nor the recipe fixes."""
@@ -23,14 +23,10 @@ def lower(artifact: Any, stage: str) -> str:
     Sizes are the program's own; the batch is the recipe's, and any other free dim is :data:`DEFAULT_SIZE`.
     """
     found: Any = import_module("trxc_runtime.placement")
-    placement = found.Placement.of(artifact.program, _note)
+    placement = found.Placement.of(artifact.program, note)
     with placement.context():
         lowered = _step(artifact) if artifact.recipe.get("train") else _inference(artifact)
         return str(lowered.as_text() if stage == "stablehlo" else lowered.compile().as_text())
-
-
-def _note(text: str) -> None:
-    say(f"note: {text}")
 
 
 def _step(artifact: Any) -> Any:

@@ -31,6 +31,11 @@ def say(text: str) -> None:
     _put(sys.stderr, text + "\n")
 
 
+def note(text: str) -> None:
+    """Say what is worth knowing and no error."""
+    say(f"note: {text}")
+
+
 def say_error(error: CommandError) -> None:
     """The error's line and its hints, on stderr."""
     first, *rest = error.message.split("\n")
