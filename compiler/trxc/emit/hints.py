@@ -34,6 +34,7 @@ _KINDS = {
     "take_along": "picked",
     "gather": "rows",
     "where": "chosen",
+    "winograd_conv": "features",
 }
 _MOVED = frozenset(
     {

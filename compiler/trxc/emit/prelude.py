@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .prelude_attention import ATTENTION, ON_GPU
+from .prelude_convolution import CONVOLUTION
 from .prelude_decoding import DECODING
 from .prelude_loops import LOOPS
 from .prelude_loss import LOSSES
@@ -172,8 +173,8 @@ def keep_products(primitive, *types, **settings):
     if primitive is jax.lax.conv_general_dilated_p:
         return True
     products = jax.checkpoint_policies.dots_with_no_batch_dims_saveable
-    attention = jax.checkpoint_policies.save_only_these_names("attention")
-    return products(primitive, *types, **settings) or attention(primitive, *types, **settings)
+    named = jax.checkpoint_policies.save_only_these_names("attention", "convolution")
+    return products(primitive, *types, **settings) or named(primitive, *types, **settings)
 ''')
 
 PRELUDE["constrain"] = PreludeFunction('''\
@@ -244,6 +245,7 @@ def dropout(key, x, rate):
 ''')
 
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in PRODUCTS.items()})
+PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in CONVOLUTION.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in ATTENTION.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in DECODING.items()})
 PRELUDE.update({name: PreludeFunction(source, needs) for name, (source, needs) in LOSSES.items()})

@@ -24,6 +24,7 @@ from .shard import Shard
 from .simplify import Simplify
 from .split_layers import SplitLayers
 from .unroll import UnrollLayers
+from .winograd import WinogradConvolutions
 
 REQUIRED = frozenset({"precision"})
 """Passes that cannot be left out: the emitter wants exact dtypes."""
@@ -71,6 +72,7 @@ def pipeline(
         Remat(remat, step, target),
         Shard(rules),
         MergeFunctions(),  # last: a rule for one of two dims makes functions differ that were the same
+        WinogradConvolutions(rules, target),
         UnrollLayers(target),
         SplitLayers(target),
     )

@@ -80,6 +80,13 @@ class Target:
     XLA merges small products on a GPU by itself (its pass `dot-merger`): 0 there is a recommendation, as for a TPU;
     neither was measured.
     """
+    winograd_channels: int = 0
+    """From how many channels in and out on `winograd-convolutions` has 3x3 kernels take fewer products; 0 is never.
+
+    On CPUs, forward and gradients ÷ those of XLA's own: 0.5 to 0.6 from 64 channels on, 0.9 at 32, 1.4 at 16
+    (:mod:`trxc.emit.prelude_convolution` has the measurement). 0 for gpu and tpu, not measured: cuDNN chooses such
+    algorithms by itself.
+    """
     fused_classes: int = 4096
     """From how many classes on `fuse-loss` computes a projection and its cross-entropy in blocks of tokens.
 
@@ -99,6 +106,7 @@ CPU = Target(
     scans_keep_products=True,
     projects_sequences=False,
     merged_width=0.5,
+    winograd_channels=64,
     unrolled_layers=6,
     unrolled_gain="0.86 to 0.96 of the time of a scan on CPUs; a scan would compile faster",
 )
