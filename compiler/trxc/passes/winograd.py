@@ -55,10 +55,9 @@ class WinogradConvolutions(Pass):
         if any(type_.dtype != F32 for type_ in types) or not _is_plain(op):
             return False
         _, w, y = types
-        most = max(w.axes[-2].size.value or 0, w.axes[-1].size.value or 0)
-        least = min(w.axes[-2].size.value or 0, w.axes[-1].size.value or 0)
-        places = (y.axes[1].size * y.axes[2].size).value
-        if least < self.target.winograd_channels or places is None or places * most > LARGEST:
+        channels = [size.value or 0 for size in w.sizes[-2:]]
+        places = (y.sizes[1] * y.sizes[2]).value
+        if min(channels) < self.target.winograd_channels or places is None or places * max(channels) > LARGEST:
             return False
         return not any(split for type_ in types for split in spec_of(type_.axes, self.rules)[1:])
 

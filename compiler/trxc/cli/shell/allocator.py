@@ -2,11 +2,8 @@
 
 XLA asks for and gives back large buffers at every step. glibc returns them to the kernel each time and gets them anew,
 page fault by page fault: a third of a small model's step. With one arena, no mmap and no trimming the pages stay, and
-huge ones are fewer. XLA compiles in several threads, which would wait for each other at the one arena; with many small
-pieces in stock for each they hardly do (w4_gpt compiles in 0.87 of the time, 0.71 to 1.0 in 4 rounds by turns, two cores
-of an x86-64 server, jax 0.10.2). All settings are needed together, and glibc reads them before `main`, so the process
-starts itself once more; it keeps its number, its streams and its arguments. `benchmarks/allocator.py` measures the
-effect.
+huge ones are fewer. All four settings are needed together, and glibc reads them before `main`, so the process starts
+itself once more; it keeps its number, its streams and its arguments. `benchmarks/allocator.py` measures the effect.
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ SETTINGS = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": "17179869184",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.tcache_count=20000",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
 MARK = "TRXC_ALLOCATOR"
 """Set to `arranged` in the process that has the settings; a user's own `TRXC_ALLOCATOR=system` leaves all as it is."""
