@@ -80,13 +80,14 @@ class Placement:
 
     def steps(self, steps: Iterator[Step]) -> Iterator[Step]:
         """The same, each made in the context of the mesh, which its user is not in."""
-        while True:
+        while self.mesh is not None:
             with self.context():
                 try:
                     step = next(steps)
                 except StopIteration:
                     return
             yield step
+        yield from steps
 
     def put(self, batch: Batch) -> dict[str, Any]:
         """A batch on its devices; a field whose leading axis does not divide goes to all of them."""

@@ -24,7 +24,7 @@ BURST, LONGEST_BURST = 16, 256
 """Tokens that one call draws at first, and at most: as many come late where they are streamed."""
 
 LATE = 0.1
-"""Seconds by which tokens may be late: bursts get as long as is drawn in half of that."""
+"""Seconds by which tokens may be late: bursts get as long as is drawn in that time."""
 
 ENDED = -1
 """What a row that has ended yields instead of a token."""
@@ -81,12 +81,12 @@ def step_by_step(
             tokens, carry, ended = _burst(reading, stages, carry, ended, key, drawn, count, eos)
             if count == pace:
                 pace = _longer(pace, perf_counter() - began)
-            for row in tokens:
-                if (row == ENDED).all():
-                    return
-                yield row
-                for text, token in zip(texts, row, strict=True):
-                    text.append(max(int(token), 0))
+            over = (tokens == ENDED).all(axis=1)
+            yield from tokens[: int(over.argmax()) if over.any() else count]
+            if over.any():
+                return
+            for text, row in zip(texts, np.maximum(tokens.T, 0), strict=True):
+                text.extend(row.tolist())
             drawn += count
             if drawn >= limit or bool(jnp.all(ended)):
                 return
@@ -96,7 +96,7 @@ def step_by_step(
 
 def _longer(pace: int, seconds: float) -> int:
     """How many tokens the next burst has, after one of so many that took so long; never fewer."""
-    in_time = int(pace * LATE / 2 / max(seconds, 1e-9))
+    in_time = int(pace * LATE / max(seconds, 1e-9))
     return min(max(pace, in_time), LONGEST_BURST)
 
 

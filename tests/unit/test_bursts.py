@@ -10,11 +10,11 @@ from trxc_runtime import stepping
 @pytest.mark.parametrize(
     ("pace", "seconds", "next_"),
     [
-        (16, 0.01, 80),
-        (16, 0.05, 16),
+        (16, 0.01, 160),
+        (16, 0.1, 16),
         (16, 3.0, 16),
-        (80, 0.03, 133),
-        (133, 0.01, stepping.LONGEST_BURST),
+        (80, 0.05, 160),
+        (160, 0.01, stepping.LONGEST_BURST),
         (16, 0.0, stepping.LONGEST_BURST),
     ],
 )
