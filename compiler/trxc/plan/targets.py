@@ -94,6 +94,12 @@ class Target:
     The time is that of the whole; below 4,096 classes what is saved is not worth a program that is longer to read. No
     figure for GPU or TPU.
     """
+    environment: tuple[tuple[str, str], ...] = ()
+    """The environment variables that a process on Linux with glibc should start with where it trains.
+
+    `trxc train` arranges them (:mod:`trxc.cli.shell.allocator` says why), and `program.py` names them;
+    `benchmarks/allocator.py` measures what they bring.
+    """
     loss_block: int = 2**25
     """About how many logits such a block has: 128 MiB in float32. Step time of w6_head against the whole, 9 rounds by
     turns on two cores of an x86-64 server, jax 0.10.2, and temporaries: 2**22 1.42 and 223 MB, 2**23 1.16 and 236 MB,
@@ -108,6 +114,12 @@ CPU = Target(
     merged_width=0.5,
     winograd_channels=64,
     unrolled_layers=6,
+    environment=(
+        ("MALLOC_ARENA_MAX", "1"),
+        ("MALLOC_MMAP_MAX_", "0"),
+        ("MALLOC_TRIM_THRESHOLD_", "17179869184"),
+        ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
+    ),
     unrolled_gain="0.86 to 0.96 of the time of a scan on CPUs; a scan would compile faster",
 )
 

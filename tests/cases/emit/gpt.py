@@ -4,6 +4,10 @@ A small GPT.
 
 Written by trxc. Needs jax and optax.
 `python program.py` prints what it is, and lets it take one step on random data.
+
+It trains faster on Linux in the environment that `trxc train` arranges:
+MALLOC_ARENA_MAX=1 MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184
+GLIBC_TUNABLES=glibc.malloc.hugetlb=1
 """
 
 import functools

@@ -13,12 +13,9 @@ import platform
 import sys
 from collections.abc import Mapping
 
-SETTINGS = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
-}
+from ...plan.targets import CPU
+
+SETTINGS = dict(CPU.environment)
 MARK = "TRXC_ALLOCATOR"
 """Set to `arranged` in the process that has the settings; a user's own `TRXC_ALLOCATOR=system` leaves all as it is."""
 
