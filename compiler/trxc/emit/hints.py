@@ -29,6 +29,7 @@ _KINDS = {
     "one_hot": "chosen",
     "prod": "product",
     "softmax": "weights",
+    "strided_conv": "features",
     "split": "part",
     "sum": "total",
     "take_along": "picked",

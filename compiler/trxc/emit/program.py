@@ -176,9 +176,7 @@ def _assembled(
     return "\n".join(line.text for line in lines) + "\n", places
 
 
-def _docstring(
-    module: Module, weights: list[BoundParameter], recipe: EmitRecipe | None, target: str
-) -> list[Line]:
+def _docstring(module: Module, weights: list[BoundParameter], recipe: EmitRecipe | None, target: str) -> list[Line]:
     function = module.role("apply")
     count = sum(_elements(weight) for weight in weights)
     doc = comment_text(function.doc.strip().split("\n")[0])

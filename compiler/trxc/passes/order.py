@@ -9,6 +9,7 @@ from ..plan.memory import Step
 from ..plan.sharding import Rules
 from ..plan.targets import DEFAULT, TARGETS, Target
 from .base import Pass, Remarks
+from .convolution_forms import ConvolutionForms
 from .decode import DeriveDecoding
 from .fuse_attention import FuseAttention
 from .fuse_loss import FuseLoss
@@ -24,7 +25,6 @@ from .shard import Shard
 from .simplify import Simplify
 from .split_layers import SplitLayers
 from .unroll import UnrollLayers
-from .winograd import WinogradConvolutions
 
 REQUIRED = frozenset({"precision"})
 """Passes that cannot be left out: the emitter wants exact dtypes."""
@@ -72,7 +72,7 @@ def pipeline(
         Remat(remat, step, target),
         Shard(rules),
         MergeFunctions(),  # last: a rule for one of two dims makes functions differ that were the same
-        WinogradConvolutions(rules, target),
+        ConvolutionForms(rules, target),
         UnrollLayers(target),
         SplitLayers(target),
     )

@@ -81,11 +81,18 @@ class Target:
     neither was measured.
     """
     winograd_channels: int = 0
-    """From how many channels in and out on `winograd-convolutions` has 3x3 kernels take fewer products; 0 is never.
+    """From how many channels in and out on `convolution-forms` has 3x3 kernels take fewer products; 0 is never.
 
     On CPUs, forward and gradients ÷ those of XLA's own: 0.5 to 0.6 from 64 channels on, 0.9 at 32, 1.4 at 16
     (:mod:`trxc.emit.prelude_convolution` has the measurement). 0 for gpu and tpu, not measured: cuDNN chooses such
     algorithms by itself.
+    """
+    strided_channels: int = 0
+    """From how many channels in on `convolution-forms` has the gradient of a kernel that moves in larger steps be one
+    product of two matrices; 0 is never.
+
+    On CPUs, forward and gradients ÷ those of XLA's own: 0.71 to 0.90 from 16 channels on, 1.0 at 3 and 8. 0 for gpu and
+    tpu, not measured.
     """
     fused_classes: int = 4096
     """From how many classes on `fuse-loss` computes a projection and its cross-entropy in blocks of tokens.
@@ -113,6 +120,7 @@ CPU = Target(
     projects_sequences=False,
     merged_width=0.5,
     winograd_channels=64,
+    strided_channels=16,
     unrolled_layers=6,
     environment=(
         ("MALLOC_ARENA_MAX", "1"),

@@ -1,4 +1,4 @@
-"""Convolutions in fewer products against XLA's own: values, gradients, and what loops keep for backward."""
+"""Forms of convolutions against XLA's own: values, gradients, and what loops keep for backward."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recipes import namespace
 import trxc
 from trxc.emit.prelude import entry, needed
 
-PASS = "winograd-convolutions"
+PASS = "convolution-forms"
 
 PROGRAM = """
 layer Unit {
@@ -24,7 +24,8 @@ layer Unit {
 }
 model Net {
   input image: float[batch, 12, 9, 3]
-  output y: float[batch, 10] = image |> Conv(64, 3) >> LAYERS >> mean(over = [1, 2]) >> Dense(10)
+  x = image |> Conv(64, 3) >> LAYERS >> Conv(16, 3, stride = 2)
+  output y: float[batch, 10] = x |> mean(over = [1, 2]) >> Dense(10)
 }
 data random {
   source = arrays()
@@ -63,7 +64,8 @@ def step(program: trxc.Program) -> list[Any]:
 def test_a_step_of_training(layers: str) -> None:
     """In f32 to 1e-5, as any other order of sums; in a scan, whose backward sums windows up again, too."""
     fewer, plain = compiled(layers), compiled(layers, disable=(PASS,))
-    assert "winograd_conv(" in fewer.source and "winograd_conv(" not in plain.source
+    for form in ("winograd_conv(", "strided_conv("):
+        assert form in fewer.source and form not in plain.source
     assert "jax.lax.scan" in fewer.source or "repeat" not in layers
     for ours, theirs in zip(step(fewer), step(plain), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * max(1e-2, float(jnp.abs(theirs).max())))
@@ -76,13 +78,13 @@ def prelude(name: str) -> Any:
 
     from jax.ad_checkpoint import checkpoint_name
 
-    names: dict[str, Any] = {"jax": jax, "jnp": jnp, "math": math, "functools": functools}
+    names: dict[str, Any] = {"jax": jax, "jnp": jnp, "np": np, "math": math, "functools": functools}
     names["checkpoint_name"] = checkpoint_name
     exec("\n\n".join(entry(part, "cpu").source for part in needed([name], "cpu")), names)
     return names[name]
 
 
-WINOGRAD = prelude("winograd_conv")
+WINOGRAD, STRIDED = prelude("winograd_conv"), prelude("strided_conv")
 
 
 def direct(x: Any, w: Any, padding: Any) -> Any:
@@ -90,7 +92,32 @@ def direct(x: Any, w: Any, padding: Any) -> Any:
     return jax.lax.conv_general_dilated(x, w, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
+def strided(x: Any, w: Any, strides: Any, padding: Any) -> Any:
+    """XLA's convolution in larger steps."""
+    return jax.lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
 sides = st.integers(0, 3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(4, 12), st.integers(4, 12)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(st.tuples(sides, sides), st.tuples(sides, sides))),
+    seed=st.integers(0, 2**16),
+)
+def test_larger_steps(shape: Any, kernel: Any, strides: Any, padding: Any, seed: int) -> None:
+    """Any kernel, steps and padding, places at the end that no window reaches: values and gradients."""
+    rng = np.random.default_rng(seed)
+    x, w = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((*shape, 3), (*kernel, 3, 2)))
+    theirs, plain_backward = jax.vjp(lambda x, w: strided(x, w, strides, padding), x, w)
+    ours, backward = jax.vjp(lambda x, w: STRIDED(x, w, strides, padding), x, w)
+    dy = jnp.asarray(rng.normal(size=theirs.shape), jnp.float32)
+    for got, wanted in zip((ours, *backward(dy)), (theirs, *plain_backward(dy)), strict=True):
+        assert got.shape == wanted.shape and got.dtype == wanted.dtype
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-5 * float(jnp.abs(wanted).max()))
 
 
 @settings(max_examples=25, deadline=None)
