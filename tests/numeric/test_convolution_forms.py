@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax.ad_checkpoint import checkpoint_name
 from recipes import namespace
 
 import trxc
@@ -73,11 +76,6 @@ def test_a_step_of_training(layers: str) -> None:
 
 def prelude(name: str) -> Any:
     """A function as programs for CPUs have it."""
-    import functools
-    import math
-
-    from jax.ad_checkpoint import checkpoint_name
-
     names: dict[str, Any] = {"jax": jax, "jnp": jnp, "np": np, "math": math, "functools": functools}
     names["checkpoint_name"] = checkpoint_name
     exec("\n\n".join(entry(part, "cpu").source for part in needed([name], "cpu")), names)
@@ -87,14 +85,20 @@ def prelude(name: str) -> Any:
 WINOGRAD, STRIDED = prelude("winograd_conv"), prelude("strided_conv")
 
 
-def direct(x: Any, w: Any, padding: Any) -> Any:
+def direct(x: Any, w: Any, strides: Any, padding: Any) -> Any:
     """XLA's convolution."""
-    return jax.lax.conv_general_dilated(x, w, (1, 1), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-
-def strided(x: Any, w: Any, strides: Any, padding: Any) -> Any:
-    """XLA's convolution in larger steps."""
     return jax.lax.conv_general_dilated(x, w, strides, padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def check(form: Any, plain: Any, shapes: tuple[Any, Any], seed: int) -> None:
+    """Values and gradients of a form, to f32."""
+    rng = np.random.default_rng(seed)
+    x, w = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes)
+    (theirs, plain_backward), (ours, backward) = jax.vjp(plain, x, w), jax.vjp(form, x, w)
+    dy = jnp.asarray(rng.normal(size=theirs.shape), jnp.float32)
+    for got, wanted in zip((ours, *backward(dy)), (theirs, *plain_backward(dy)), strict=True):
+        assert got.shape == wanted.shape and got.dtype == wanted.dtype
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-5 * float(jnp.abs(wanted).max()))
 
 
 sides = st.integers(0, 3)
@@ -110,14 +114,11 @@ sides = st.integers(0, 3)
 )
 def test_larger_steps(shape: Any, kernel: Any, strides: Any, padding: Any, seed: int) -> None:
     """Any kernel, steps and padding, places at the end that no window reaches: values and gradients."""
-    rng = np.random.default_rng(seed)
-    x, w = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((*shape, 3), (*kernel, 3, 2)))
-    theirs, plain_backward = jax.vjp(lambda x, w: strided(x, w, strides, padding), x, w)
-    ours, backward = jax.vjp(lambda x, w: STRIDED(x, w, strides, padding), x, w)
-    dy = jnp.asarray(rng.normal(size=theirs.shape), jnp.float32)
-    for got, wanted in zip((ours, *backward(dy)), (theirs, *plain_backward(dy)), strict=True):
-        assert got.shape == wanted.shape and got.dtype == wanted.dtype
-        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-5 * float(jnp.abs(wanted).max()))
+
+    def form(x: Any, w: Any) -> Any:
+        return STRIDED(x, w, strides, padding)
+
+    check(form, lambda x, w: direct(x, w, strides, padding), ((*shape, 3), (*kernel, 3, 2)), seed)
 
 
 @settings(max_examples=25, deadline=None)
@@ -129,14 +130,11 @@ def test_larger_steps(shape: Any, kernel: Any, strides: Any, padding: Any, seed:
 )
 def test_any_shape(shape: tuple[int, ...], channels: tuple[int, int], padding: Any, seed: int) -> None:
     """Odd sides, uneven padding, few windows (which are left to XLA): values and gradients, to f32."""
-    rng = np.random.default_rng(seed)
-    x, w = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((*shape, channels[0]), (3, 3, *channels)))
-    theirs, plain_backward = jax.vjp(lambda x, w: direct(x, w, padding), x, w)
-    ours, backward = jax.vjp(lambda x, w: WINOGRAD(x, w, padding), x, w)
-    dy = jnp.asarray(rng.normal(size=theirs.shape), jnp.float32)
-    for got, wanted in zip((ours, *backward(dy)), (theirs, *plain_backward(dy)), strict=True):
-        assert got.shape == wanted.shape and got.dtype == wanted.dtype
-        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-5 * float(jnp.abs(wanted).max()))
+
+    def form(x: Any, w: Any) -> Any:
+        return WINOGRAD(x, w, padding)
+
+    check(form, lambda x, w: direct(x, w, (1, 1), padding), ((*shape, channels[0]), (3, 3, *channels)), seed)
 
 
 def test_few_windows_are_left_to_xla() -> None:

@@ -7,19 +7,20 @@ Lavin and Gray (2016), Fast Algorithms for Convolutional Neural Networks, whose 
 largest difference from XLA's own convolution in f32 is 1e-6 of the largest value (gradients of kernels 6e-6).
 
 A step forward and its gradients ÷ those of XLA's convolution, batch 32, as many channels out as in (two cores of an
-x86-64 server, jax 0.10.2, medians of 9 rounds by turns): 64 channels of 32 by 32 0.58, 128 of 16 by 16 0.56, 256 of 8
-by 8 0.46, 512 of 4 by 4 0.53; 32 of 32 by 32 0.87, 16 of 32 by 32 1.42. Forward alone 0.74, 0.63, 0.53 and 0.51.
-Of fewer than 64 windows, forward alone is up to 1.4 of the time, as the kernel is summed up for each call.
+x86-64 server, jax 0.10.2, medians of 9 rounds by turns): 64 channels of 32 by 32 0.65, 128 of 16 by 16 0.56, 256 of 8
+by 8 0.47, 512 of 4 by 4 0.52; forward alone 0.74, 0.61, 0.58 and 0.51. With gradients written by hand, 32 channels of
+32 by 32 0.87, and 16 1.42. Of fewer than 64 windows, forward alone is up to 1.4 of the time, as the kernel is summed up
+for each call.
 
 `jax.checkpoint` has backward compute sums of windows again, which kept are 4 times as large as `x`; outside of loops
-XLA for CPUs merges that with the first time. With gradients written by hand it takes 0.96 to 1.07 of the time. Places
-at even and odd numbers are taken apart by a reshape, whose gradient is faster than that of slices at steps of 2 (0.58
-where they have 0.71, at 64 channels). Batched products of all 16 at once take 1.8 of the time of 16 by themselves.
+XLA for CPUs merges that with the first time. Gradients written by hand take 0.93 to 1.02 of the time. Places at even
+and odd numbers are taken apart by a reshape, whose gradient is faster than that of slices at steps of 2 (0.65 where
+they have 0.71, at 64 channels). Batched products of all 16 at once make it 1.2 to 1.9 of the time.
 
 In larger steps, XLA computes the gradient of a kernel as a convolution of transposed images, whose copies take longer
-than it. Columns of windows, laid side by side, make it one product. Measured as above: 0.77 to 0.90 for 3x3 kernels in
-steps of 2 with 64 to 256 channels in, 0.75 with 16, 1.0 with 3 and 8. Of w2_resnet, a whole step takes 0.90 of the time
-(0.76 to 0.99, 9 rounds by turns) with them and with kernels of one place as products.
+than it. Columns of windows, laid side by side, make it one product. Measured as above (11 rounds): 0.71 to 0.90 for 3x3
+kernels in steps of 2 with 64 to 256 channels in, 0.75 with 16, 1.0 with 3 and 8. Of w2_resnet, a whole step takes 0.90
+of the time (0.76 to 0.99, 9 rounds by turns) with them and with kernels of one place as products.
 """
 
 from __future__ import annotations

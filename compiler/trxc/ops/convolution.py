@@ -142,7 +142,7 @@ class Conv(OpDefinition):
         """`jax.lax.conv_general_dilated`; `linear` (of the prelude) of places for a kernel of one.
 
         A step forward and its gradients ÷ those of XLA's convolution on two cores of an x86-64 server, jax 0.10.2, 8 to
-        32 images of 16 to 512 channels: 0.33 to 0.5 in steps of 1 and of 2.
+        32 images of 16 to 512 channels: 0.35 to 0.50 in steps of 1, 0.27 to 0.57 in steps of 2.
         """
         windows, dtype = _windows(self.name, use, self.words), use.result.dtype
         if _is_of_one_place(windows, use):

@@ -83,7 +83,7 @@ class Target:
     winograd_channels: int = 0
     """From how many channels in and out on `convolution-forms` has 3x3 kernels take fewer products; 0 is never.
 
-    On CPUs, forward and gradients ÷ those of XLA's own: 0.5 to 0.6 from 64 channels on, 0.9 at 32, 1.4 at 16
+    On CPUs, forward and gradients ÷ those of XLA's own: 0.47 to 0.65 from 64 channels on, 0.9 at 32, 1.4 at 16
     (:mod:`trxc.emit.prelude_convolution` has the measurement). 0 for gpu and tpu, not measured: cuDNN chooses such
     algorithms by itself.
     """
