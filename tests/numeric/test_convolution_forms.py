@@ -101,7 +101,8 @@ def check(form: Any, plain: Any, shapes: tuple[Any, Any], seed: int) -> None:
         np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=2e-5 * float(jnp.abs(wanted).max()))
 
 
-sides = st.integers(0, 3)
+paddings = st.tuples(st.integers(0, 2), st.integers(0, 3))
+"""Before and after. Before, none is wider than a kernel of 3 reaches: the emitter pads what is over by itself."""
 
 
 @settings(max_examples=25, deadline=None)
@@ -109,7 +110,7 @@ sides = st.integers(0, 3)
     shape=st.tuples(st.integers(1, 3), st.integers(4, 12), st.integers(4, 12)),
     kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    padding=st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(st.tuples(sides, sides), st.tuples(sides, sides))),
+    padding=st.one_of(st.sampled_from(["SAME", "VALID"]), st.tuples(paddings, paddings)),
     seed=st.integers(0, 2**16),
 )
 def test_larger_steps(shape: Any, kernel: Any, strides: Any, padding: Any, seed: int) -> None:
@@ -125,7 +126,7 @@ def test_larger_steps(shape: Any, kernel: Any, strides: Any, padding: Any, seed:
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(3, 18), st.integers(3, 18)),
     channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    padding=st.tuples(st.tuples(sides, sides), st.tuples(sides, sides)),
+    padding=st.tuples(paddings, paddings),
     seed=st.integers(0, 2**16),
 )
 def test_any_shape(shape: tuple[int, ...], channels: tuple[int, int], padding: Any, seed: int) -> None:

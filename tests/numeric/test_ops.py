@@ -88,38 +88,41 @@ def test_emitted_text_is_let_through_by_the_runtime(definition: OpDefinition, ex
     check_program(IMPORTS + source_of(concrete(definition, example), 32))
 
 
+def with_gradients(f: Any, operands: list[Any], floats: list[int], cotangents: list[Any]) -> tuple[list[Any], Any]:
+    """Results, and gradients of the operands at `floats`, in one jitted function."""
+
+    def total(*given: Any):
+        results = as_list(f(*given))
+        return sum((r * c).sum() for r, c in zip(results, cotangents, strict=True)), results
+
+    if not floats:
+        return as_list(jax.jit(f)(*operands)), ()
+    (_, found), gradients = jax.jit(jax.value_and_grad(total, argnums=tuple(floats), has_aux=True))(*operands)
+    return found, gradients
+
+
 @pytest.mark.parametrize(("definition", "example"), EXACT)
-def test_float64_value_and_gradients(definition: OpDefinition, example: Example):
+def test_value_and_gradients(definition: OpDefinition, example: Example):
+    """In 64 bits, then in 32: what XLA calls for convolutions and products differs between the two."""
     function, operands = concrete(definition, example), arrays(example)
     expected = reference_of(function, operands, ReferenceEnvironment())
     rng = np.random.default_rng(SEED)
     cotangents = [rng.uniform(0.5, 1.5, r.shape) if r.dtype.kind == "f" else np.zeros(r.shape) for r in expected]
     floats = [at for at, x in enumerate(operands) if x.dtype.kind == "f"] if definition.differentiable else []
     with jax.enable_x64(True):
-        f = compiled(source_of(function, 64))
-
-        def total(*given: Any):
-            results = as_list(f(*given))
-            return sum((r * c).sum() for r, c in zip(results, cotangents, strict=True)), results
-
-        if floats:
-            (_, found), gradients = jax.jit(jax.value_and_grad(total, argnums=tuple(floats), has_aux=True))(*operands)
-        else:
-            found, gradients = as_list(jax.jit(f)(*operands)), ()
+        found, gradients = with_gradients(compiled(source_of(function, 64)), operands, floats, cotangents)
         check_types(found, definition, example, 64)
         for one, other in zip(found, expected, strict=True):
             check_close(one, other, 1e-9)
         for at, gradient in zip(floats, gradients, strict=True):
             check_close(gradient, numeric_gradient(function, operands, at, cotangents), 1e-5)
-
-
-@pytest.mark.parametrize(("definition", "example"), EXACT)
-def test_float32_value(definition: OpDefinition, example: Example):
-    function, operands = concrete(definition, example), arrays(example)
-    found = as_list(compiled(source_of(function, 32))(*map(jnp.asarray, in_bits(operands, 32))))
+    narrow, cotangents = list(map(jnp.asarray, in_bits(operands, 32))), in_bits(cotangents, 32)
+    found, narrow_gradients = with_gradients(compiled(source_of(function, 32)), narrow, floats, cotangents)
     check_types(found, definition, example, 32)
-    for one, other in zip(found, reference_of(function, operands, ReferenceEnvironment()), strict=True):
+    for one, other in zip(found, expected, strict=True):
         check_close(one, other, 2e-5)
+    for one, other in zip(narrow_gradients, gradients, strict=True):
+        check_close(one, np.asarray(other), 1e-4)
 
 
 @pytest.mark.parametrize(("definition", "example"), RANDOM)

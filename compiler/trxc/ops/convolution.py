@@ -107,6 +107,9 @@ class Conv(OpDefinition):
             ((1, 6, 5, 2), (3, 3, 2, 3), {"stride": (2, 1), "padding": "valid"}),
             ((1, 6, 5, 2), (3, 3, 2, 3), {"stride": 2, "padding": 1}),
             ((1, 6, 5, 2), (2, 2, 2, 3), {"dilation": (2, 3), "padding": (1, 0)}),
+            ((2, 3, 13, 1), (3, 3, 1, 1), {"padding": ((2, 2), (3, 1))}),
+            ((2, 7, 2), (3, 2, 3), {"padding": ((4, 1),)}),
+            ((2, 7, 2), (1, 2, 3), {"padding": ((2, 0),)}),
             ((2, 5, 3), (1, 3, 4), {}),
             ((2, 5, 4, 3), (1, 1, 3, 2), {"stride": (2, 1)}),
             ((2, 5, 4, 3), (1, 1, 3, 2), {"stride": 3, "padding": "valid"}),
@@ -150,6 +153,7 @@ class Conv(OpDefinition):
             places = operands[0] if all(stride.value == 1 for stride in windows.strides) else f"{operands[0]}[{steps}]"
             return f"{scope.prelude('linear')}({places}, {operands[1]}[{', '.join('0' for _ in windows.sizes)}])"
         x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
+        x, windows = _padded_in_front(x, windows, scope)
         arguments = [x, w, f"window_strides={sizes_text(windows.strides, scope)}"]
         arguments.append(f"padding={windows.padding_text(scope)}")
         if any(step.value != 1 for step in windows.dilation):
@@ -171,6 +175,28 @@ class Conv(OpDefinition):
             parts = [a @ b[offset] for a, b in zip(ins, outs, strict=True)]
             total = total + np.concatenate(parts, axis=-1)
         return total
+
+
+def _padded_in_front(x: str, windows: Windows, scope: Scope) -> tuple[str, Windows]:
+    """The operand with the padding in front of which whole windows see nothing else, and windows with what remains.
+
+    With such padding, the gradient of the operand is a convolution that has less than none in front. XLA for CPUs
+    computes that wrongly: it reads past the ends of rows (openxla/xla#48713, seen with jaxlib 0.10.2).
+    """
+    if isinstance(windows.padding, str):
+        return x, windows
+    reaches = [span - 1 for span in windows.spans]
+    excess = [_above_zero(before - reach) for (before, _), reach in zip(windows.padding, reaches, strict=True)]
+    if not any(size.value for size in excess):
+        return x, windows
+    rest = tuple((before - more, after) for (before, after), more in zip(windows.padding, excess, strict=True))
+    widths = [(dim(0), dim(0)), *((more, dim(0)) for more in excess), (dim(0), dim(0))]
+    padded = f"jnp.pad({x}, {pairs_text(widths, scope)})"
+    return padded, Windows(windows.sizes, windows.strides, windows.dilation, rest)
+
+
+def _above_zero(size: Dim) -> Dim:
+    return size if size.value is not None and size.value > 0 else dim(0)
 
 
 def _is_of_one_place(windows: Windows, use: Instance) -> bool:
@@ -241,9 +267,11 @@ class WinogradConv(ConvForm):
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The function of the prelude."""
-        padding = winograd_padding(_as_conv(use))
+        windows, padding = _windows(CONV.name, _as_conv(use), Conv.words), winograd_padding(_as_conv(use))
         assert padding is not None, "inference refuses other kernels"
-        return f"{scope.prelude(self.name)}({operands[0]}, {operands[1]}, {pairs_text(padding, scope)})"
+        windows = Windows(windows.sizes, windows.strides, windows.dilation, padding)
+        x, windows = _padded_in_front(operands[0], windows, scope)
+        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {windows.padding_text(scope)})"
 
 
 class StridedConv(ConvForm):
@@ -270,8 +298,9 @@ class StridedConv(ConvForm):
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The function of the prelude."""
         windows = _windows(CONV.name, _as_conv(use), Conv.words)
+        x, windows = _padded_in_front(operands[0], windows, scope)
         settings = f"{sizes_text(windows.strides, scope)}, {windows.padding_text(scope)}"
-        return f"{scope.prelude(self.name)}({operands[0]}, {operands[1]}, {settings})"
+        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {settings})"
 
 
 def _as_conv(use: Instance) -> Instance:
@@ -321,6 +350,8 @@ class ConvTranspose(OpDefinition):
             ((2, 4, 3), (3, 3, 2), {"stride": 1, "dilation": 2}),
             ((1, 3, 4, 2), (3, 2, 2, 3), {"stride": (2, 1), "padding": ((1, 0), (0, 1))}),
             ((1, 3, 4, 2), (4, 4, 2, 3), {"padding": 1}),
+            ((1, 9, 9, 2), (3, 3, 2, 3), {"stride": 1, "padding": ((2, 2), (3, 1))}),
+            ((2, 9, 2), (2, 2, 3), {"padding": ((3, 0),)}),
         )
     )
 
@@ -339,15 +370,28 @@ class ConvTranspose(OpDefinition):
         return x.elements * product((*w.sizes[:-2], w.sizes[-1])) * 2
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """`jax.lax.conv_transpose`, whose padding is that of the stretched operand."""
+        """`jax.lax.conv_transpose`, whose padding is that of the stretched operand.
+
+        Where more is taken away in front than the kernel reaches, the places are dropped afterwards: less padding than
+        none in front is what XLA for CPUs computes wrongly (`_padded_in_front`).
+        """
         windows, dtype = _windows(self.name, use, self.words), use.result.dtype
         x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
-        padding = '"SAME"' if windows.padding == "same" else pairs_text(_stretched_padding(windows), scope)
+        padding, dropped = '"SAME"', [dim(0) for _ in windows.sizes]
+        if windows.padding != "same":
+            pairs = _stretched_padding(windows)
+            dropped = [_above_zero(0 - before) for before, _ in pairs]
+            whole = [(before + drop, after) for (before, after), drop in zip(pairs, dropped, strict=True)]
+            padding = pairs_text(whole, scope)
         arguments = [x, w, f"strides={sizes_text(windows.strides, scope)}", f"padding={padding}"]
         if any(step.value != 1 for step in windows.dilation):
             arguments.append(f"rhs_dilation={sizes_text(windows.dilation, scope)}")
         arguments.append(f"dimension_numbers={_dimension_numbers(len(windows.sizes))}")
-        return f"jax.lax.conv_transpose({', '.join(arguments)})"
+        y = f"jax.lax.conv_transpose({', '.join(arguments)})"
+        if not any(drop.value for drop in dropped):
+            return y
+        kept = [":", *(f"{scope.size(drop)}:" if drop.value else ":" for drop in dropped)]
+        return f"{y}[{', '.join(kept)}]"
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """Zeros between the places, then a convolution."""
@@ -358,8 +402,12 @@ class ConvTranspose(OpDefinition):
         stretched = np.zeros((x.shape[0], *longer, x.shape[-1]))
         stretched[(slice(None), *(slice(None, None, stride) for stride in strides))] = x
         ones = tuple(dim(1) for _ in strides)
-        slide = Windows(windows.sizes, ones, windows.dilation, tuple(_stretched_padding(windows)))
-        return np.asarray(sum(patch @ w[offset] for offset, patch in slide.patches(stretched, 0.0)))
+        pairs = [whole_numbers(pair) for pair in _stretched_padding(windows)]
+        inside = [slice(max(0, -before), min(0, after) or None) for before, after in pairs]
+        outside = tuple((dim(max(0, before)), dim(max(0, after))) for before, after in pairs)
+        slide = Windows(windows.sizes, ones, windows.dilation, outside)
+        patches = slide.patches(stretched[(slice(None), *inside)], 0.0)
+        return np.asarray(sum(patch @ w[offset] for offset, patch in patches))
 
 
 def _longer_axis(x: TensorType, windows: Windows, at: int) -> Axis:
