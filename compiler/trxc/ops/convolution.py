@@ -22,7 +22,17 @@ from .definition import (
     Setting,
     TypeFault,
 )
-from .windows import SPATIAL, Pair, Windows, pairs_text, per_axis, read_padding, sizes_text, spatial_axes, whole_numbers
+from .windows import (
+    SPATIAL,
+    Pair,
+    Windows,
+    per_axis,
+    read_padding,
+    sizes_text,
+    spatial_axes,
+    tuple_text,
+    whole_numbers,
+)
 
 
 def _windows(op: str, use: Instance, words: Sequence[str]) -> Windows:
@@ -153,9 +163,8 @@ class Conv(OpDefinition):
             places = operands[0] if all(stride.value == 1 for stride in windows.strides) else f"{operands[0]}[{steps}]"
             return f"{scope.prelude('linear')}({places}, {operands[1]}[{', '.join('0' for _ in windows.sizes)}])"
         x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
-        x, windows = _padded_in_front(x, windows, scope)
-        arguments = [x, w, f"window_strides={sizes_text(windows.strides, scope)}"]
-        arguments.append(f"padding={windows.padding_text(scope)}")
+        x, padding = _padded_in_front(x, windows, scope)
+        arguments = [x, w, f"window_strides={sizes_text(windows.strides, scope)}", f"padding={padding}"]
         if any(step.value != 1 for step in windows.dilation):
             arguments.append(f"rhs_dilation={sizes_text(windows.dilation, scope)}")
         arguments.append(f"dimension_numbers={_dimension_numbers(len(windows.sizes))}")
@@ -177,26 +186,30 @@ class Conv(OpDefinition):
         return total
 
 
-def _padded_in_front(x: str, windows: Windows, scope: Scope) -> tuple[str, Windows]:
-    """The operand with the padding in front of which whole windows see nothing else, and windows with what remains.
+def _padded_in_front(x: str, windows: Windows, scope: Scope) -> tuple[str, str]:
+    """The operand with the padding in front of which whole windows see nothing else, and the padding that remains.
 
     With such padding, the gradient of the operand is a convolution that has less than none in front. XLA for CPUs
     computes that wrongly: it reads past the ends of rows (openxla/xla#48713, seen with jaxlib 0.10.2).
     """
     if isinstance(windows.padding, str):
-        return x, windows
-    reaches = [span - 1 for span in windows.spans]
-    excess = [_above_zero(before - reach) for (before, _), reach in zip(windows.padding, reaches, strict=True)]
-    if not any(size.value for size in excess):
-        return x, windows
-    rest = tuple((before - more, after) for (before, after), more in zip(windows.padding, excess, strict=True))
-    widths = [(dim(0), dim(0)), *((more, dim(0)) for more in excess), (dim(0), dim(0))]
-    padded = f"jnp.pad({x}, {pairs_text(widths, scope)})"
-    return padded, Windows(windows.sizes, windows.strides, windows.dilation, rest)
+        return x, windows.padding_text(scope)
+    known = zip(windows.padding, windows.spans, strict=True)
+    excess = [dim(0) if before.value == 0 else before - (span - 1) for (before, _), span in known]
+    if all(size.value is not None and size.value <= 0 for size in excess):
+        return x, windows.padding_text(scope)
+    widths = ["(0, 0)", *(f"({_above_zero(size, scope)}, 0)" for size in excess), "(0, 0)"]
+    rest: list[str] = []
+    for (before, after), size in zip(windows.padding, excess, strict=True):
+        less = scope.size(before - size) if size.value is None or size.value > 0 else scope.size(before)
+        less = less if size.value is not None else f"min({scope.size(before)}, {less})"
+        rest.append(f"({less}, {scope.size(after)})")
+    return f"jnp.pad({x}, ({', '.join(widths)}))", tuple_text(rest)
 
 
-def _above_zero(size: Dim) -> Dim:
-    return size if size.value is not None and size.value > 0 else dim(0)
+def _above_zero(size: Dim, scope: Scope) -> str:
+    """A size as an expression, zero where it is below."""
+    return f"max(0, {scope.size(size)})" if size.value is None else str(max(0, size.value))
 
 
 def _is_of_one_place(windows: Windows, use: Instance) -> bool:
@@ -267,11 +280,11 @@ class WinogradConv(ConvForm):
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The function of the prelude."""
-        windows, padding = _windows(CONV.name, _as_conv(use), Conv.words), winograd_padding(_as_conv(use))
-        assert padding is not None, "inference refuses other kernels"
-        windows = Windows(windows.sizes, windows.strides, windows.dilation, padding)
-        x, windows = _padded_in_front(operands[0], windows, scope)
-        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {windows.padding_text(scope)})"
+        windows, pairs = _windows(CONV.name, _as_conv(use), Conv.words), winograd_padding(_as_conv(use))
+        assert pairs is not None, "inference refuses other kernels"
+        windows = Windows(windows.sizes, windows.strides, windows.dilation, pairs)
+        x, padding = _padded_in_front(operands[0], windows, scope)
+        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {padding})"
 
 
 class StridedConv(ConvForm):
@@ -298,9 +311,8 @@ class StridedConv(ConvForm):
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """The function of the prelude."""
         windows = _windows(CONV.name, _as_conv(use), Conv.words)
-        x, windows = _padded_in_front(operands[0], windows, scope)
-        settings = f"{sizes_text(windows.strides, scope)}, {windows.padding_text(scope)}"
-        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {settings})"
+        x, padding = _padded_in_front(operands[0], windows, scope)
+        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {sizes_text(windows.strides, scope)}, {padding})"
 
 
 def _as_conv(use: Instance) -> Instance:
@@ -377,21 +389,20 @@ class ConvTranspose(OpDefinition):
         """
         windows, dtype = _windows(self.name, use, self.words), use.result.dtype
         x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
-        padding, dropped = '"SAME"', [dim(0) for _ in windows.sizes]
-        if windows.padding != "same":
+        if windows.padding == "same":
+            padding, dropped = '"SAME"', []
+        else:
             pairs = _stretched_padding(windows)
-            dropped = [_above_zero(0 - before) for before, _ in pairs]
-            whole = [(before + drop, after) for (before, after), drop in zip(pairs, dropped, strict=True)]
-            padding = pairs_text(whole, scope)
+            sides = [(_above_zero(before, scope), scope.size(after)) for before, after in pairs]
+            padding = tuple_text([f"({before}, {after})" for before, after in sides])
+            dropped = [_above_zero(0 - before, scope) for before, _ in pairs]
         arguments = [x, w, f"strides={sizes_text(windows.strides, scope)}", f"padding={padding}"]
         if any(step.value != 1 for step in windows.dilation):
             arguments.append(f"rhs_dilation={sizes_text(windows.dilation, scope)}")
         arguments.append(f"dimension_numbers={_dimension_numbers(len(windows.sizes))}")
         y = f"jax.lax.conv_transpose({', '.join(arguments)})"
-        if not any(drop.value for drop in dropped):
-            return y
-        kept = [":", *(f"{scope.size(drop)}:" if drop.value else ":" for drop in dropped)]
-        return f"{y}[{', '.join(kept)}]"
+        kept = [":", *(":" if drop == "0" else f"{drop}:" for drop in dropped)]
+        return f"{y}[{', '.join(kept)}]" if set(kept) != {":"} else y
 
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """Zeros between the places, then a convolution."""
