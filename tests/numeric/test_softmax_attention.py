@@ -103,12 +103,13 @@ def test_values_and_gradients(
 def test_blocks_cover_every_query_once_and_every_key_that_it_sees() -> None:
     blocks = prelude()["attention_blocks"]
     for queries, more, window in itertools.product(
-        (1, 63, 64, 65, 500, 513, 4096, 5000, 32768), (0, 7), (None, 1, 100)
+        (1, 63, 64, 65, 255, 256, 500, 513, 1024, 4096, 5000, 32768), (0, 7), (None, 1, 100)
     ):
         keys = queries + more
         for causal in (True,) if window else (False, True):
             runs = blocks(queries, keys, causal, window)
             assert len(runs) <= 9, "the program stays small"
+            assert sum(count == 1 for _, count, _, _ in runs) <= 5, "and so do the scores that it holds at once"
             covered = [first + n * rows for first, count, rows, _ in runs for n in range(count)]
             heights = [rows for _, count, rows, _ in runs for _ in range(count)]
             assert covered == [sum(heights[:at]) for at in range(len(heights))]

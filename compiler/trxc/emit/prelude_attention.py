@@ -10,14 +10,19 @@ Whole steps, with ÷ without (two cores of an x86-64 server, jax 0.10.2, medians
 length 256, 0.96 of the time and 0.80 of the temporaries; w5_deep with 12 layers, length 128, 0.91 and 0.84;
 w8_translator, length 64, 1.07 and 0.97: so short a sequence is as well off without.
 
-64 queries a block: processor time of the gradient of attention alone, by blocks of 64, 128 and 256 queries, against the
-plain form, on one core of an x86-64 server, jax 0.10.2, 8 heads of 32 in f32. Sequence 256, batch 8: 0.56, 0.77, 0.84;
-causal 0.61 with 64. Sequence 1024, batch 2: 0.58, 0.56, 0.60; causal 0.44, 0.53, 0.66. Sequence 64, batch 16: 1.1 (and
-0.7 of the forward pass), as weights that fit the cache are cheaper kept. An axis for the group of heads in the products
-makes them a quarter slower even where it has size 1: hence `by_rows`. Gradients of keys and values are summed as
-[head, keys]: products over queries then turn over the narrow side, 0.41 ms where it were 0.77 for 64 times [64, 256].
-A sum of products over the last dim is an `einsum`, which XLA does not fuse into what made its operands. Both together
-are 0.93 (0.75 to 1.44, 13 rounds) of the step of w4_gpt.
+Queries a block: the gradient of attention alone, causal, with 128 ÷ with 64, on two cores of an x86-64 server, jax
+0.10.2, 8 heads of 32 or 64 in f32, medians of 9 rounds by turns: length 128 1.12, 256 1.06 and 1.16, 512 1.04 and 1.08,
+1024 0.85, 2048 0.76, 4096 0.81; not causal, 256 1.05, 1024 0.70. With 256, half the blocks of 256 queries save no more
+than 128 do from 1024 on, and take 1.5 of the time at 256. The whole step of w4_gpt, length 256, takes 0.96 (0.90 to
+1.02, 11 rounds) with 128, and XLA compiles it in 0.65: so 64 is for shorter ones (w5_deep, length 128, 1.02 with 128).
+Blocks that are not in a loop are computed all at once: 8 of length 1024 need 133 MB where loops of two need 44, at 0.71
+of the time with 64 for 0.85. Against the plain form (processor time, one core, 64 a block), length 256, batch 8: 0.56,
+causal 0.61; length 64, batch 16: 1.1 (and 0.7 of the forward pass), as weights that fit the cache are cheaper kept.
+
+An axis for the group of heads in the products makes them a quarter slower even where it has size 1: hence `by_rows`.
+Gradients of keys and values are summed as [head, keys]: products over queries then turn over the narrow side, 0.41 ms
+where it were 0.77 for 64 times [64, 256]. A sum of products over the last dim is an `einsum`, which XLA does not fuse
+into what made its operands. Both together are 0.93 (0.75 to 1.44, 13 rounds) of the step of w4_gpt.
 """
 
 from __future__ import annotations
@@ -29,12 +34,14 @@ ATTENTION["attention_blocks"] = (
 def attention_blocks(queries, keys, causal, window):
     """Runs of equal blocks: (first query, blocks, queries a block, keys a block sees).
 
-    A run of several blocks becomes a loop: more than 8 runs would make the program long.
+    A run of several blocks becomes a loop, so that there are 8 runs at most, and so that more
+    than 4 blocks do not have all their scores at once.
     """
-    rows = 64
-    per_run = -(-queries // (8 * rows)) if causal and window is None else 1
-    many = not causal or (window is not None and queries > 8 * rows)
-    runs, span = [], queries if many else per_run * rows
+    rows = 64 if queries < 256 else 128
+    loops = queries > 4 * rows
+    per_run = max(1 + loops, -(-queries // (8 * rows)))
+    whole = not causal or (window is not None and loops)
+    runs, span = [], queries if whole else per_run * rows
     for start in range(0, queries, span):
         blocks, rest = divmod(min(span, queries - start), rows)
         for first, count, height in ((start, blocks, rows), (start + blocks * rows, 1, rest)):
