@@ -1,4 +1,4 @@
-"""How fast models train: the programs that trxc writes, beside plain JAX, Flax NNX, Equinox, Keras and PyTorch.
+"""How fast models train: the programs that trxc writes, beside plain JAX and those of other tools.
 
     python benchmarks/training.py                                         all workloads and trainers
     python benchmarks/training.py --only w4_gpt --trainer torch_eager --rounds 9
@@ -21,10 +21,12 @@ and `--one-core` keeps everything on one core: threads of PyTorch that wait for 
 the first run left. Where memory is short, `--pairs` races trxc with one other at a time.
 
 A trainer whose packages are missing is left out with a line that names them. All of them (of `torch`, the build for
-CPUs is smaller and as good):
+CPUs is smaller and as good), and apart from them Trax, which brings TensorFlow:
 
     python -m venv peers && peers/bin/pip install -e . flax equinox keras torch matplotlib
     peers/bin/python benchmarks/training.py | tee results.jsonl
+    python -m venv trax && trax/bin/pip install -e . trax
+    trax/bin/python benchmarks/training.py --trainer trax_layers --trainer jax_plain | tee trax.jsonl
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ OTHERS = (
     "equinox_models",
     "equinox_scan",
     "keras_jax",
+    "trax_layers",
     "torch_eager",
     "torch_compiled",
 )

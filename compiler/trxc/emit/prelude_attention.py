@@ -7,8 +7,8 @@ that cuDNN takes go there, which its documentation recommends and we have not me
 all masked by -inf gets the mean of the values, not nan.)
 
 Whole steps, with ÷ without (two cores of an x86-64 server, jax 0.10.2, medians of 7 to 11 rounds by turns): w4_gpt,
-length 256, 0.96 of the time and 0.80 of the temporaries; w5_deep with 12 layers, length 128, 0.91 and 0.84;
-w8_translator, length 64, 1.07 and 0.97: so short a sequence is as well off without.
+length 256, 0.88 of the time and 0.80 of the temporaries; w5_deep with 12 layers, length 128, 0.94 and 1.05;
+w8_translator, length 64, 1.05 and 0.97: so short a sequence is as well off without.
 
 Queries a block: the gradient of attention alone, causal, with 128 ÷ with 64, on two cores of an x86-64 server, jax
 0.10.2, 8 heads of 32 or 64 in f32, medians of 9 rounds by turns: length 128 1.12, 256 1.06 and 1.16, 512 1.04 and 1.08,
