@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     attention,
     convolution,
+    convolution_forms,
     creation,
     cumulative,
     elementwise,
@@ -32,6 +33,7 @@ FAMILIES: tuple[tuple[OpDefinition, ...], ...] = (
     softmax.OPS,
     linear.OPS,
     convolution.OPS,
+    convolution_forms.OPS,
     pooling.OPS,
     joining.OPS,
     shape.OPS,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from ..dims import Dim, dim, product
-from ..ir import Attribute
 from ..types import Axis, DType, TensorType, promote
 from .arrays import Array, np
 from .definition import (
     Along,
-    Attributes,
     Environment,
     Example,
     Instance,
@@ -24,7 +21,6 @@ from .definition import (
 )
 from .windows import (
     SPATIAL,
-    Pair,
     Windows,
     per_axis,
     read_padding,
@@ -35,7 +31,7 @@ from .windows import (
 )
 
 
-def _windows(op: str, use: Instance, words: Sequence[str]) -> Windows:
+def windows_of(op: str, use: Instance, words: Sequence[str]) -> Windows:
     """The windows of a use whose ranks have been checked."""
     kernel = use.operands[1].sizes[:-2]
     count, attributes = len(kernel), use.attributes
@@ -135,7 +131,7 @@ class Conv(OpDefinition):
         """The batch, the places of the windows, the channels out; an axis whose size changes has no name any more."""
         _check_ranks(self.name, use)
         x, w = use.operands
-        windows = _windows(self.name, use, self.words)
+        windows = windows_of(self.name, use, self.words)
         (groups,) = per_axis(self.name, "groups", use.attributes["groups"], 1)
         _check_channels(self.name, use, groups)
         axes = (x.axes[0], *windows.outer_axes(self.name, x), w.axes[-1])
@@ -149,7 +145,7 @@ class Conv(OpDefinition):
         """Examples stay apart; along a spatial axis, steps of one that reach back only."""
         if operand or axis == use.operands[0].rank - 1:
             return None
-        return Along(axis) if axis == 0 else _windows(self.name, use, self.words).along(axis)
+        return Along(axis) if axis == 0 else windows_of(self.name, use, self.words).along(axis)
 
     def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
         """`jax.lax.conv_general_dilated`; `linear` (of the prelude) of places for a kernel of one.
@@ -157,13 +153,13 @@ class Conv(OpDefinition):
         A step forward and its gradients ÷ those of XLA's convolution on two cores of an x86-64 server, jax 0.10.2, 8 to
         32 images of 16 to 512 channels: 0.35 to 0.50 in steps of 1, 0.27 to 0.57 in steps of 2.
         """
-        windows, dtype = _windows(self.name, use, self.words), use.result.dtype
+        windows, dtype = windows_of(self.name, use, self.words), use.result.dtype
         if _is_of_one_place(windows, use):
             steps = ", ".join([":", *("::" + scope.size(stride) for stride in windows.strides)])
             places = operands[0] if all(stride.value == 1 for stride in windows.strides) else f"{operands[0]}[{steps}]"
             return f"{scope.prelude('linear')}({places}, {operands[1]}[{', '.join('0' for _ in windows.sizes)}])"
         x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
-        x, padding = _padded_in_front(x, windows, scope)
+        x, padding = padded_in_front(x, windows, scope)
         arguments = [x, w, f"window_strides={sizes_text(windows.strides, scope)}", f"padding={padding}"]
         if any(step.value != 1 for step in windows.dilation):
             arguments.append(f"rhs_dilation={sizes_text(windows.dilation, scope)}")
@@ -179,14 +175,14 @@ class Conv(OpDefinition):
         groups = use.attributes.int_("groups")
         outs = np.split(w, groups, axis=-1)
         total: Array = np.zeros(())
-        for offset, patch in _windows(self.name, use, self.words).patches(x, 0.0):
+        for offset, patch in windows_of(self.name, use, self.words).patches(x, 0.0):
             ins = np.split(patch, groups, axis=-1)
             parts = [a @ b[offset] for a, b in zip(ins, outs, strict=True)]
             total = total + np.concatenate(parts, axis=-1)
         return total
 
 
-def _padded_in_front(x: str, windows: Windows, scope: Scope) -> tuple[str, str]:
+def padded_in_front(x: str, windows: Windows, scope: Scope) -> tuple[str, str]:
     """The operand with the padding in front of which whole windows see nothing else, and the padding that remains.
 
     With such padding, the gradient of the operand is a convolution that has less than none in front. XLA for CPUs
@@ -221,124 +217,6 @@ def _is_of_one_place(windows: Windows, use: Instance) -> bool:
 
 CONV = Conv()
 
-PLAIN: dict[str, Attribute] = {"stride": 1, "dilation": 1, "groups": 1}
-"""The settings that forms of `conv` have not, but where they name them."""
-
-
-class ConvForm(OpDefinition):
-    """The base of forms that `conv` takes on some targets: they give what it gives."""
-
-    public = False
-    product = True
-
-    def infer(self, use: Instance) -> tuple[TensorType, ...]:
-        """As `conv`."""
-        found = CONV.infer(_as_conv(use))
-        if not self.takes(_as_conv(use)):
-            raise TypeFault("TRX0405", f"`{self.name}` does not take kernels as {use.operands[1].show()}", operand=1)
-        return found
-
-    def takes(self, use: Instance) -> bool:
-        """Whether it can stand for a use of `conv`."""
-        raise AssertionError(f"{self.name} does not say what it takes")
-
-    def flops(self, use: Instance) -> Dim:
-        """As `conv`: what the result is worth, not what it takes here."""
-        return CONV.flops(_as_conv(use))
-
-    def along(self, use: Instance, operand: int, axis: int) -> Along | None:
-        """As `conv`."""
-        return CONV.along(_as_conv(use), operand, axis)
-
-    def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
-        """As `conv`, by the definition."""
-        return CONV.reference(_as_conv(use), operands, env)
-
-
-class WinogradConv(ConvForm):
-    """`winograd_conv(x, w, padding)`: `conv` of x[batch, height, width, in] with w[3, 3, in, out] in fewer products.
-
-    Winograd's minimal filtering: 16 products for each four places of the result, where the definition takes 36.
-    """
-
-    name = "winograd_conv"
-    slots = tuple(slot for slot in Conv.slots if slot.name not in PLAIN)
-    examples = tuple(
-        Example((Sample(x), Sample(w)), {"padding": padding})
-        for x, w, padding in (
-            ((1, 16, 16, 2), (3, 3, 2, 3), "same"),
-            ((2, 13, 18, 2), (3, 3, 2, 3), "valid"),
-            ((3, 9, 11, 3), (3, 3, 3, 2), "causal"),
-            ((1, 13, 20, 2), (3, 3, 2, 2), ((0, 2), (3, 1))),
-            ((2, 4, 5, 2), (3, 3, 2, 3), "same"),  # as few windows are left to XLA
-        )
-    )
-
-    def takes(self, use: Instance) -> bool:
-        """Kernels of 3 by 3 in steps of one, whole."""
-        return winograd_padding(use) is not None
-
-    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """The function of the prelude."""
-        windows, pairs = _windows(CONV.name, _as_conv(use), Conv.words), winograd_padding(_as_conv(use))
-        assert pairs is not None, "inference refuses other kernels"
-        windows = Windows(windows.sizes, windows.strides, windows.dilation, pairs)
-        x, padding = _padded_in_front(operands[0], windows, scope)
-        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {padding})"
-
-
-class StridedConv(ConvForm):
-    """`strided_conv(x, w, stride, padding)`: `conv` whose kernel's gradient is one product of two matrices."""
-
-    name = "strided_conv"
-    slots = tuple(slot for slot in Conv.slots if slot.name not in ("dilation", "groups"))
-    examples = tuple(
-        Example((Sample(x), Sample(w)), {"stride": stride, "padding": padding})
-        for x, w, stride, padding in (
-            ((2, 6, 5, 2), (3, 3, 2, 3), 2, "same"),
-            ((2, 7, 6, 2), (3, 2, 2, 3), (2, 1), "valid"),
-            ((1, 7, 8, 2), (2, 3, 2, 3), (3, 2), "causal"),
-            ((1, 6, 5, 2), (3, 3, 2, 3), 2, ((0, 2), (3, 1))),
-            ((2, 9, 3), (4, 3, 2), 3, "same"),
-            ((1, 4, 5, 4, 2), (2, 2, 3, 2, 2), 2, "same"),
-        )
-    )
-
-    def takes(self, use: Instance) -> bool:
-        """Kernels in larger steps, whole."""
-        return is_strided(use)
-
-    def emit(self, use: Instance, operands: Sequence[str], scope: Scope) -> str:
-        """The function of the prelude."""
-        windows = _windows(CONV.name, _as_conv(use), Conv.words)
-        x, padding = _padded_in_front(operands[0], windows, scope)
-        return f"{scope.prelude(self.name)}({x}, {operands[1]}, {sizes_text(windows.strides, scope)}, {padding})"
-
-
-def _as_conv(use: Instance) -> Instance:
-    return dataclasses.replace(use, attributes=Attributes(PLAIN | use.attributes))
-
-
-def is_strided(use: Instance) -> bool:
-    """Whether a use of `conv` moves a kernel of several places in larger steps, over all channels, nothing apart."""
-    windows = _windows(CONV.name, use, Conv.words)
-    (groups,) = per_axis(CONV.name, "groups", use.attributes["groups"], 1)
-    whole = groups.value == 1 and all(step.value == 1 for step in windows.dilation)
-    known = all(size.value is not None for size in (*windows.sizes, *windows.strides))
-    several = any(size.value != 1 for size in windows.sizes)
-    return whole and known and several and any(step.value != 1 for step in windows.strides)
-
-
-def winograd_padding(use: Instance) -> tuple[Pair, ...] | None:
-    """The padding of a use of `conv` that `winograd_conv` can stand for, an axis each; None if it cannot."""
-    windows = _windows(CONV.name, use, Conv.words)
-    (groups,) = per_axis(CONV.name, "groups", use.attributes["groups"], 1)
-    steps = [*windows.strides, *windows.dilation, groups]
-    if [size.value for size in windows.sizes] != [3, 3] or any(step.value != 1 for step in steps):
-        return None
-    words = {"same": (dim(1), dim(1)), "valid": (dim(0), dim(0)), "causal": (dim(2), dim(0))}
-    return (words[windows.padding],) * 2 if isinstance(windows.padding, str) else windows.padding
-
 
 class ConvTranspose(OpDefinition):
     """`conv_transpose(x, w, stride = 1, padding = "same", dilation = 1)`: a convolution that makes axes longer.
@@ -371,7 +249,7 @@ class ConvTranspose(OpDefinition):
         """The batch, longer spatial axes, the channels out."""
         _check_ranks(self.name, use)
         x, w = use.operands
-        windows = _windows(self.name, use, self.words)
+        windows = windows_of(self.name, use, self.words)
         _check_channels(self.name, use, dim(1))
         spatial = [_longer_axis(x, windows, at) for at in range(len(windows.sizes))]
         return (TensorType(promote(x.dtype, w.dtype), (x.axes[0], *spatial, w.axes[-1])),)
@@ -385,9 +263,9 @@ class ConvTranspose(OpDefinition):
         """`jax.lax.conv_transpose`, whose padding is that of the stretched operand.
 
         Where more is taken away in front than the kernel reaches, the places are dropped afterwards: less padding than
-        none in front is what XLA for CPUs computes wrongly (`_padded_in_front`).
+        none in front is what XLA for CPUs computes wrongly (`padded_in_front`).
         """
-        windows, dtype = _windows(self.name, use, self.words), use.result.dtype
+        windows, dtype = windows_of(self.name, use, self.words), use.result.dtype
         x, w = (_as_dtype(o, t.dtype, dtype, scope) for o, t in zip(operands, use.operands, strict=True))
         if windows.padding == "same":
             padding, dropped = '"SAME"', []
@@ -407,7 +285,7 @@ class ConvTranspose(OpDefinition):
     def reference(self, use: Instance, operands: Sequence[Array], env: Environment) -> Array:
         """Zeros between the places, then a convolution."""
         x, w = operands
-        windows = _windows(self.name, use, self.words)
+        windows = windows_of(self.name, use, self.words)
         strides = whole_numbers(windows.strides)
         longer = [(length - 1) * stride + 1 for length, stride in zip(x.shape[1:-1], strides, strict=True)]
         stretched = np.zeros((x.shape[0], *longer, x.shape[-1]))
@@ -451,4 +329,4 @@ def _same_padding(span: int, stride: int) -> tuple[Dim, Dim]:
     return (dim(before), dim(total - before))
 
 
-OPS: tuple[OpDefinition, ...] = (CONV, WinogradConv(), StridedConv(), ConvTranspose())
+OPS: tuple[OpDefinition, ...] = (CONV, ConvTranspose())

@@ -23,7 +23,7 @@ from typing import ClassVar
 
 from ..ir import Module, Op
 from ..ops import Attributes, Instance
-from ..ops.convolution import is_strided, winograd_padding
+from ..ops.convolution_forms import is_strided, winograd_padding
 from ..plan.sharding import Rules, spec_of
 from ..plan.targets import DEFAULT, TARGETS, Target
 from ..types import F32
