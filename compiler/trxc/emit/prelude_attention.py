@@ -12,12 +12,12 @@ w8_translator, length 64, 1.05 and 0.97: so short a sequence is as well off with
 
 Queries a block: the gradient of attention alone, causal, with 128 ÷ with 64, on two cores of an x86-64 server, jax
 0.10.2, 8 heads of 32 or 64 in f32, medians of 9 rounds by turns: length 128 1.12, 256 1.06 and 1.16, 512 1.04 and 1.08,
-1024 0.85, 2048 0.76, 4096 0.81; not causal, 256 1.05, 1024 0.70. With 256, half the blocks of 256 queries save no more
-than 128 do from 1024 on, and take 1.5 of the time at 256. The whole step of w4_gpt, length 256, takes 0.96 (0.90 to
-1.02, 11 rounds) with 128, and XLA compiles it in 0.65: so 64 is for shorter ones (w5_deep, length 128, 1.02 with 128).
-Blocks that are not in a loop are computed all at once: 8 of length 1024 need 133 MB where loops of two need 44, at 0.71
-of the time with 64 for 0.85. Against the plain form (processor time, one core, 64 a block), length 256, batch 8: 0.56,
-causal 0.61; length 64, batch 16: 1.1 (and 0.7 of the forward pass), as weights that fit the cache are cheaper kept.
+1024 0.85, 2048 0.76, 4096 0.81; not causal, 256 1.05, 1024 0.70. Blocks of 256 take 1.49 at 256, and 0.66 at 2048,
+where they need 224 MB for 46. The whole step of w4_gpt, length 256, takes 0.96 (0.90 to 1.02, 11 rounds) with 128, and
+XLA compiles it in 0.65: so 64 is for shorter ones (w5_deep, length 128, 1.02 with 128). Blocks that are not in a loop
+are computed all at once: 8 of length 1024 need 133 MB where loops of two need 44, at 0.71 of the time with 64 for 0.85.
+Against the plain form (processor time, one core, 64 a block), length 256, batch 8: 0.56, causal 0.61; length 64, batch
+16: 1.1 (and 0.7 of the forward pass), as weights that fit the cache are cheaper kept.
 
 An axis for the group of heads in the products makes them a quarter slower even where it has size 1: hence `by_rows`.
 Gradients of keys and values are summed as [head, keys]: products over queries then turn over the narrow side, 0.41 ms
