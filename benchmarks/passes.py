@@ -8,7 +8,7 @@
 Compiles `benchmarks/workloads/NAME.trx` (or a file) twice, checks that both give the same first loss and gradient norm,
 and prints one JSON line: medians of the step time in seconds, the ratio with ÷ without (below 1 the pass pays) round by
 round with its spread, XLA's compile time, its temporaries in MB, and the lines of the program. The process has the
-allocator that `trxc train` arranges, unless `--allocator system`.
+allocator and the options of XLA's that `trxc train` arranges, unless `--allocator system`.
 """
 
 from __future__ import annotations
@@ -108,6 +108,10 @@ def compare(path: Path, without: tuple[str, ...], options: argparse.Namespace) -
     ]
     if programs[0].source == programs[1].source:
         return {"workload": path.stem, "without": without, "same_program": True}
+    if options.allocator == "arranged" and programs[0].manifest["multi_output_fusion"]:
+        from trxc.plan.fusion import XLA_FLAG
+
+        os.environ["XLA_FLAGS"] = XLA_FLAG  # read when jax first compiles
     batch = random_batch(programs[0], programs[0].manifest["recipe"]["train"]["batch"])
     on, off = (Variant(program, batch) for program in programs)
     for name, value in on.first.items():

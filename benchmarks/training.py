@@ -14,11 +14,11 @@ trainer: the median step time; the ratio of trxc's to it (below 1 trxc is faster
 the seconds from the start of its process to the end of its first step, compilation of the `.trx` file included; what
 XLA takes for temporaries; the most memory that the process had.
 
-The process of trxc has the allocator that `trxc train` arranges, unless `--allocator system`; those of others have the
-environment as it is, with empty caches. For machines that have other work, `--cpu-time` counts the processor's time,
-and `--one-core` keeps everything on one core: threads of PyTorch that wait for each other count as if they worked.
-`--first-steps` measures only the first step, in new processes without the loss: cold, and again with the caches that
-the first run left. Where memory is short, `--pairs` races trxc with one other at a time.
+The process of trxc has the allocator and the options of XLA's that `trxc train` arranges, unless `--allocator system`;
+those of others have the environment as it is, with empty caches. For machines that have other work, `--cpu-time`
+counts the processor's time, and `--one-core` keeps everything on one core: threads of PyTorch that wait for each other
+count as if they worked. `--first-steps` measures only the first step, in new processes without the loss: cold, and
+again with the caches that the first run left. Where memory is short, `--pairs` races trxc with one other at a time.
 
 A trainer whose packages are missing is left out with a line that names them. All of them (of `torch`, the build for
 CPUs is smaller and as good), and apart from them Trax, which brings TensorFlow:
@@ -137,11 +137,13 @@ class Workload:
         self.compiled = {"clock": time.perf_counter() - began[0], "cpu": time.process_time() - began[1]}
         self.program, self.arrays = folder / "program.py", folder / "arrays.npz"
         self.program.write_text(program.source)
+        self.fuses = bool(program.manifest["multi_output_fusion"])
         write_arrays(program, WORKLOADS[name], self.arrays)
 
     def worker(self, module: str, caches: Path) -> WorkerProcess:
         """A new process; it keeps what it compiles in the folder `caches`."""
         from trxc.cli.shell.allocator import arranged_environment
+        from trxc.plan.fusion import XLA_FLAG
 
         environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
         environment |= {"XDG_CACHE_HOME": str(caches), "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor")}
@@ -149,6 +151,7 @@ class Workload:
             environment["TRXC_BENCHMARK_PROGRAM"] = str(self.program)
             if self.options.allocator == "arranged":
                 environment = arranged_environment(environment) or environment
+                environment |= {"XLA_FLAGS": XLA_FLAG} if self.fuses else {}
         return WorkerProcess(module, self.name, self.arrays, environment)
 
 

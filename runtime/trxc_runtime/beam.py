@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .fusion import without_fusion
 from .prompts import read_prompts
 from .rows import Given, Rows, power_of_two
 from .sample.stage import Carry
@@ -100,7 +101,7 @@ class _Beams(NamedTuple):
 @lru_cache(maxsize=8)
 def _compiled(rows: Rows, width: int, hypotheses: int, room: int, capacity: int) -> Any:
     """The jitted loop; hypotheses have ``room`` tokens at most."""
-    return jax.jit(_Search(rows, width, hypotheses, room, capacity))
+    return without_fusion(_Search(rows, width, hypotheses, room, capacity))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
+from .fusion import without_fusion
 from .rows import Given, Rows
 from .sample.stage import Carry
 from .stages import Stages
@@ -70,7 +71,7 @@ class Proposals(NamedTuple):
 @lru_cache(maxsize=8)
 def compiled_rounds(target: Rows, draft: Rows, ahead: int, width: int) -> Any:
     """The jitted loop of :class:`Rounds`; what is held is donated."""
-    return jax.jit(Rounds(target, draft, ahead, width), static_argnames="capacities", donate_argnums=2)
+    return without_fusion(Rounds(target, draft, ahead, width), static_argnames="capacities", donate_argnums=2)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 from .artifact import Artifact, load_artifact
 from .compile_cache import use_compile_cache
 from .errors import RunError
+from .fusion import without_fusion
 from .placement import Placement
 from .recipe_data import batches_of, data_errors, load_data
 from .trees import Tree
@@ -24,7 +25,7 @@ class Evaluator:
     """``measure`` compiled once, and ``summarize`` over what it gave."""
 
     def __init__(self, program: ModuleType, placement: Placement | None = None) -> None:
-        self._measure = jax.jit(program.measure)
+        self._measure = without_fusion(program.measure)
         self._summarize = program.summarize
         self._placement = placement or Placement()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from .artifact import Artifact, part
 from .best import Best, better
 from .checkpoint import Checkpoints
 from .evaluation import Evaluator
+from .fusion import compiling
 from .interrupts import Interrupts
 from .meter import Meter
 from .metrics import MetricsLog
@@ -68,13 +70,16 @@ def run_loop(training: Training) -> None:
     # 1. Batches and keys are functions of the step alone, so that a resumed run sees what it would have seen.
     examples = t.data.only(fields_of(t.artifact.manifest)).split("train")
     t.progress.busy("compiling the training step …")
-    with examples.stream(int(t.recipe["batch"]), seed=t.seed, start=t.step) as batches:
+    stream = examples.stream(int(t.recipe["batch"]), seed=t.seed, start=t.step)
+    with stream as batches, contextlib.ExitStack() as first:
+        first.enter_context(compiling(t.artifact))
         while t.step < t.steps and t.interrupts.received is None:
             # 2. One step: the three trees are donated, and nothing waits for the loss.
             batch, tree = t.placement.put(next(batches)), t.tree
             tree["params"], tree["state"], tree["opt_state"], metrics = train_step(
                 tree["params"], tree["state"], tree["opt_state"], batch, fold(key, t.step)
             )
+            first.close()
             t.step += 1
             meter.add(t.step, metrics)
 

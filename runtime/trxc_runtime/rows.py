@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from .fusion import without_fusion
 from .trees import Tree
 from .untyped import jax, jnp
 
@@ -305,7 +306,7 @@ class Compiled:
 def compiled(rows: Rows) -> Compiled:
     """Jitted functions, so that a second generation does not compile again."""
     return Compiled(
-        jax.jit(rows.begin, static_argnums=(1, 2)),
-        jax.jit(rows.read, static_argnames="capacity", donate_argnums=1),
-        jax.jit(rows.grow, static_argnums=(2, 3)),
+        without_fusion(rows.begin, static_argnums=(1, 2)),
+        without_fusion(rows.read, static_argnames="capacity", donate_argnums=1),
+        without_fusion(rows.grow, static_argnums=(2, 3)),
     )

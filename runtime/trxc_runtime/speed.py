@@ -16,6 +16,7 @@ from typing import Any
 from .artifact import Artifact, load_artifact
 from .compile_cache import use_compile_cache
 from .errors import RunError
+from .fusion import compiling, use_fusion
 from .peak import peak_memory
 from .placement import Placement
 from .training import begin
@@ -84,6 +85,7 @@ def speed_of(
     )
     if not hasattr(loaded.program, "train_step"):
         raise RunError("this artifact has no recipe to time", hints=("it was compiled from a model alone",))
+    use_fusion(loaded, warn)
     dtype = PRODUCTS.get(loaded.train.get("precision", ""), "float32")
     # Before the steps and after them: other work on the machine comes and goes.
     products = _products(dtype)
@@ -96,7 +98,8 @@ def speed_of(
         began = time.perf_counter()
         lowered = program.train_step.lower(*tree, *given)
         traced = time.perf_counter()
-        step = lowered.compile()
+        with compiling(loaded):
+            step = lowered.compile()
         compiled = time.perf_counter()
         weights = _bytes(tree[0])
         taken = _timed(step, tree, given, seconds)

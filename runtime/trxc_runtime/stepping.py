@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .fusion import without_fusion
 from .prompts import Reading, read_prompts
 from .rows import Given, Rows
 from .sample.stage import Carry
@@ -143,4 +144,4 @@ def _compiled_burst(rows: Rows) -> Any:
         _, tokens, held = jax.lax.while_loop(goes_on, step, (0, tokens, held))
         return tokens, held
 
-    return jax.jit(burst, static_argnames="capacity", donate_argnums=2)
+    return without_fusion(burst, static_argnames="capacity", donate_argnums=2)

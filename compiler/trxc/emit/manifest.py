@@ -55,6 +55,7 @@ def build_manifest(
         "outputs": program.outputs,
         "batch": program.batch,
         "extern": program.extern,
+        "multi_output_fusion": program.multi_output_fusion,
         "lines": [list(line) for line in program.lines],
         "recipe": dict(recipe_json),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..ir.parameters import BoundParameter, parameter_tree, state_tree
 from ..ir.patterns import matched
 from ..ir.walk import call_order, symbols
 from ..passes.decode import PREPARE, STEP
+from ..plan.fusion import XLA_FLAG, has_multi_output_fusion
 from ..plan.targets import DEFAULT, TARGETS
 from . import entries
 from .decoding import kept_states, write_decode, write_prepare, write_split
@@ -60,6 +61,7 @@ class Program:
     outputs: list[Entry] = field(default_factory=list[Entry])
     batch: list[Entry] = field(default_factory=list[Entry])
     extern: list[str] = field(default_factory=list[str])
+    multi_output_fusion: bool = False
 
 
 def emit_program(module: Module, recipe: EmitRecipe | None = None, target: str = DEFAULT) -> Program:
@@ -75,9 +77,16 @@ def emit_program(module: Module, recipe: EmitRecipe | None = None, target: str =
     decoding = {module.roles[role] for role in (STEP, PREPARE) if role in module.roles}
     states = _union([state_tree(module, name) for name in every if name not in decoding])
     blocks = _blocks(context, order, recipe, weights, states)
-    source, lines = _assembled(context, blocks, weights, recipe, target)
+    wanted = _environment(module, target) if recipe else {}
+    source, lines = _assembled(context, blocks, weights, recipe, target, wanted)
     check_source(source, extern_modules(module))
-    return _described(module, recipe, weights, states, source, lines)
+    return _described(module, recipe, weights, states, source, lines, "XLA_FLAGS" in wanted)
+
+
+def _environment(module: Module, target: str) -> dict[str, str]:
+    """The variables with which a process trains fastest."""
+    fuses = {"XLA_FLAGS": XLA_FLAG} if has_multi_output_fusion(module, target) else {}
+    return {**dict(TARGETS[target].environment), **fuses}
 
 
 def batch_fields(module: Module) -> list[Value]:
@@ -163,11 +172,12 @@ def _assembled(
     weights: list[BoundParameter],
     recipe: EmitRecipe | None,
     target: str,
+    environment: Mapping[str, str],
 ) -> tuple[str, list[tuple[int, str, int]]]:
     prelude = [plain(entry(name, target).source) for name in needed(context.prelude, target)]
     body = [*prelude, *blocks]
     shape = [write_shape(recipe)] if recipe and recipe.mesh else [[Line("MESH_SHAPE = {}")]] if recipe else []
-    head = [*_docstring(context.module, weights, recipe, target), *_imports(body, extern_modules(context.module))]
+    head = [*_docstring(context.module, weights, recipe, environment), *_imports(body, extern_modules(context.module))]
     lines = list(head)
     for block in [*shape, *body]:
         gap = 1 if shape and block is shape[0] else 2
@@ -176,7 +186,9 @@ def _assembled(
     return "\n".join(line.text for line in lines) + "\n", places
 
 
-def _docstring(module: Module, weights: list[BoundParameter], recipe: EmitRecipe | None, target: str) -> list[Line]:
+def _docstring(
+    module: Module, weights: list[BoundParameter], recipe: EmitRecipe | None, environment: Mapping[str, str]
+) -> list[Line]:
     function = module.role("apply")
     count = sum(_elements(weight) for weight in weights)
     doc = comment_text(function.doc.strip().split("\n")[0])
@@ -189,9 +201,8 @@ def _docstring(module: Module, weights: list[BoundParameter], recipe: EmitRecipe
     lines += ["", f"Written by trxc. Needs {needs}{f', and Python code of its own: {externs}' if externs else ''}."]
     does = "take one step" if recipe else "run once"
     lines += [f"`python program.py` prints what it is, and lets it {does} on random data."]
-    environment = TARGETS[target].environment if recipe else ()
     if environment:
-        wanted = " ".join(f"{name}={value}" for name, value in environment)
+        wanted = " ".join(f"{name}={value}" for name, value in environment.items())
         lines += ["", "It trains faster on Linux in the environment that `trxc train` arranges:", *_wrapped(wanted)]
     lines += ['"""', ""]
     return [Line(line) for line in lines]
@@ -223,6 +234,7 @@ def _described(
     states: list[BoundParameter],
     source: str,
     lines: list[tuple[int, str, int]],
+    multi_output_fusion: bool,
 ) -> Program:
     function = module.role("apply")
     return Program(
@@ -234,4 +246,5 @@ def _described(
         outputs=[entries.value(v, name) for v, name in zip(function.results, function.output_names, strict=True)],
         batch=[entries.value(v, v.name or "x") for v in batch_fields(module)],
         extern=top_levels(extern_modules(module)),
+        multi_output_fusion=multi_output_fusion,
     )

@@ -1,0 +1,102 @@
+"""Multi-output fusion, an option of XLA's on CPUs: asked for, kept from all but the training step, and given up.
+
+XLA reads the option from `XLA_FLAGS` when jax first compiles, for all that a process compiles. It has a fault that ends
+the process (``trxc.plan.fusion`` says which), so that nothing here may rely on an exception: a mark in the cache folder
+says that a training step is being compiled. A process that finds the mark of one that has ended compiles that program
+without the option, and a small one beside this says what happened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .artifact import Artifact
+from .compile_cache import cache_folder, private_folder
+from .untyped import jax
+
+FLAG = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+PASS = "cpu_multi_output_fusion"
+"""What XLA calls the pass where passes are turned off."""
+
+ARRANGED = ("TRXC_ALLOCATOR", "arranged")
+"""What says that `trxc train` or `trxc bench` has arranged this process: its options are ours to choose."""
+
+ENDED = """\
+error: the process ended while XLA compiled the training step
+  = note: if nobody stopped it, that is a fault of XLA's, in an option that makes steps faster
+  = help: the same command again compiles without that option
+"""
+_BESIDE = "import sys\nif not sys.stdin.buffer.read(1): sys.stderr.write(sys.argv[1])"
+
+
+def use_fusion(artifact: Artifact, say: Callable[[str], None]) -> None:
+    """Asks for the option where the program is one that it suits; before anything is compiled.
+
+    The user's own choice of such options stays, and so do processes that are not arranged by a command of ours.
+    ``say`` is told of a program that does without since a process ended.
+    """
+    flags, (name, arranged) = os.environ.get("XLA_FLAGS", ""), ARRANGED
+    wanted = artifact.manifest.get("multi_output_fusion") is True and os.environ.get(name) == arranged
+    if not wanted or FLAG.partition("=")[0] in flags or not (mark := _mark(artifact)):
+        return
+    if mark.exists():
+        say(f"steps are compiled without multi-output fusion: a process ended while it compiled them (`{mark}`)")
+    else:
+        os.environ["XLA_FLAGS"] = f"{flags} {FLAG}".strip()
+
+
+def without_fusion(function: Callable[..., Any], **options: Any) -> Any:
+    """`jax.jit` for all but the training step: the option is off."""
+    if _used() and jax.default_backend() == "cpu":
+        options["compiler_options"] = {"xla_disable_hlo_passes": PASS}
+    return jax.jit(function, **options)
+
+
+@contextlib.contextmanager
+def compiling(artifact: Artifact) -> Generator[None, None, None]:
+    """While the training step is compiled: should the process end, that is said, and known to the next one."""
+    mark = _mark(artifact) if _used() else None
+    if mark is None:
+        yield
+        return
+    with contextlib.suppress(OSError):
+        mark.touch()
+    try:
+        with _beside():
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            mark.unlink()
+
+
+@contextlib.contextmanager
+def _beside() -> Generator[None, None, None]:
+    """A process that is told when all went well, and speaks up if it never is."""
+    command = [sys.executable, "-I", "-S", "-c", _BESIDE, ENDED]
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            process.communicate(b"\n")
+
+
+def _used() -> bool:
+    return FLAG in os.environ.get("XLA_FLAGS", "")
+
+
+def _mark(artifact: Artifact) -> Path | None:
+    """The file that marks this program, with this jaxlib; None where there is no folder for it."""
+    folder = private_folder(cache_folder() / "compiling")
+    return folder / f"{artifact.sha256}-{version('jaxlib')}" if folder else None

@@ -1,0 +1,113 @@
+"""Multi-output fusion in a process of `trxc train`: used, kept from the rest, and given up where XLA dies of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import trxc
+
+FAULT = """
+model Sums {
+  input places: int[batch]
+  input x: float[batch, 4]
+  param p: float[8, 4] = normal(0.5)
+  param q: float[8, 4] = normal(0.5)
+  param w: float[4, 4] = normal(0.5)
+  h = x @ w
+  output y: float[8, 4] = scatter_add(p, places, h) * scatter_add(q, places, tanh(h))
+}
+
+data given {
+  source = arrays()
+  fields { places = int, x = float[4] }
+}
+
+train sums for Sums {
+  data = given
+  loss = mean(y * y)
+  optimizer = sgd(0.1)
+  batch = 16
+  steps = 3
+}
+"""
+"""Two scatters with the same indices: what XLA's pass cannot do (openxla/xla#47367)."""
+
+TRAIN = """
+import os, sys, numpy as np, trxc_runtime
+draws = np.random.default_rng(0)
+data = {"places": draws.integers(0, 8, 64).astype("int32"), "x": draws.normal(size=(64, 4)).astype("float32")}
+trxc_runtime.train(sys.argv[1], sys.argv[2], data=data, force=True)
+print("flags:", os.environ.get("XLA_FLAGS", ""))
+"""
+
+APART = """
+import os
+from trxc_runtime import fusion
+os.environ["XLA_FLAGS"] = fusion.FLAG
+import jax, jax.numpy as jnp
+two = lambda a, b, at, x: (a.at[at].add(x), b.at[at].add(x))
+given = jnp.zeros((8, 4)), jnp.ones((8, 4)), jnp.arange(6), jnp.ones((6, 4))
+one, other = fusion.without_fusion(two)(*given)
+print(float(one.sum()), float(other.sum()))
+"""
+
+
+def process(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    whole = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TRXC_ALLOCATOR": "arranged", **environment}
+    command = [sys.executable, "-c", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=whole, check=False, timeout=300)
+
+
+def artifact(folder: Path, *, asks: bool) -> str:
+    """The program above, which asks for the option against what the compiler says of it."""
+    program = trxc.compile(FAULT, filename="sums.trx")
+    assert program.manifest["multi_output_fusion"] is False
+    program.manifest["multi_output_fusion"] = asks
+    return str(program.save(folder))
+
+
+def marks(tmp_path: Path) -> int:
+    return len(list((tmp_path / "cache" / "trxc" / "compiling").glob("*")))
+
+
+def test_a_process_that_dies_of_it_says_so_and_the_next_does_without(tmp_path: Path) -> None:
+    wrong = artifact(tmp_path / "artifact", asks=True)
+    first = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"))
+    if first.returncode == 0:
+        pytest.skip("this XLA compiles it")
+    assert "error: the process ended while XLA compiled the training step" in first.stderr
+    assert marks(tmp_path) == 1
+    second = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"))
+    assert second.returncode == 0, second.stderr
+    assert "steps are compiled without multi-output fusion" in second.stderr
+    assert second.stdout == "flags: \n"
+
+
+def test_it_is_used_where_it_suits(tmp_path: Path) -> None:
+    program = trxc.compile(FAULT.replace("scatter_add(q, places, tanh(h))", "q"), filename="sums.trx")
+    whole = process(tmp_path, TRAIN, str(program.save(tmp_path / "artifact")), str(tmp_path / "run"))
+    assert whole.returncode == 0, whole.stderr
+    assert "xla_cpu_use_multi_output_fusion" in whole.stdout
+    assert "error" not in whole.stderr
+    assert marks(tmp_path) == 0
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_disable_loop_unrolling"}, {"TRXC_ALLOCATOR": "system"}],
+)
+def test_the_user_may_choose_otherwise(tmp_path: Path, environment: dict[str, str]) -> None:
+    wrong = artifact(tmp_path / "artifact", asks=True)
+    whole = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"), **environment)
+    assert whole.returncode == 0, whole.stderr
+    assert whole.stdout == f"flags: {environment.get('XLA_FLAGS', '')}\n"
+
+
+def test_everything_else_is_compiled_without(tmp_path: Path) -> None:
+    whole = process(tmp_path, APART)
+    assert whole.stdout == "24.0 56.0\n", whole.stderr
