@@ -108,10 +108,10 @@ def compare(path: Path, without: tuple[str, ...], options: argparse.Namespace) -
     ]
     if programs[0].source == programs[1].source:
         return {"workload": path.stem, "without": without, "same_program": True}
-    if options.allocator == "arranged" and programs[0].manifest["multi_output_fusion"]:
-        from trxc.plan.fusion import XLA_FLAG
+    if options.allocator == "arranged":
+        from trxc.plan.xla_options import xla_flags
 
-        os.environ["XLA_FLAGS"] = XLA_FLAG  # read when jax first compiles
+        os.environ |= xla_flags(programs[0].manifest["xla_options"])  # read when jax first compiles
     batch = random_batch(programs[0], programs[0].manifest["recipe"]["train"]["batch"])
     on, off = (Variant(program, batch) for program in programs)
     for name, value in on.first.items():

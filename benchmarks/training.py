@@ -137,13 +137,13 @@ class Workload:
         self.compiled = {"clock": time.perf_counter() - began[0], "cpu": time.process_time() - began[1]}
         self.program, self.arrays = folder / "program.py", folder / "arrays.npz"
         self.program.write_text(program.source)
-        self.fuses = bool(program.manifest["multi_output_fusion"])
+        self.xla_options = program.manifest["xla_options"]
         write_arrays(program, WORKLOADS[name], self.arrays)
 
     def worker(self, module: str, caches: Path) -> WorkerProcess:
         """A new process; it keeps what it compiles in the folder `caches`."""
         from trxc.cli.shell.allocator import arranged_environment
-        from trxc.plan.fusion import XLA_FLAG
+        from trxc.plan.xla_options import xla_flags
 
         environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
         environment |= {"XDG_CACHE_HOME": str(caches), "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor")}
@@ -151,7 +151,7 @@ class Workload:
             environment["TRXC_BENCHMARK_PROGRAM"] = str(self.program)
             if self.options.allocator == "arranged":
                 environment = arranged_environment(environment) or environment
-                environment |= {"XLA_FLAGS": XLA_FLAG} if self.fuses else {}
+                environment |= xla_flags(self.xla_options)
         return WorkerProcess(module, self.name, self.arrays, environment)
 
 

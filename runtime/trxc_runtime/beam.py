@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .fusion import without_fusion
 from .prompts import read_prompts
 from .rows import Given, Rows, power_of_two
 from .sample.stage import Carry
@@ -17,6 +16,7 @@ from .search import Beam
 from .stages import Stages, begin
 from .trees import Tree
 from .untyped import jax, jnp
+from .xla_options import without_fusion
 
 UNUSED = -1
 """What stands in a hypothesis' places after its end."""

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from .fusion import without_fusion
 from .rows import Given, Rows
 from .sample.stage import Carry
 from .stages import Stages
 from .trees import Tree
 from .untyped import jax, jnp
+from .xla_options import without_fusion
 
 
 class Side(NamedTuple):

@@ -12,11 +12,11 @@ import numpy as np
 from .artifact import Artifact, load_artifact
 from .compile_cache import use_compile_cache
 from .errors import RunError
-from .fusion import without_fusion
 from .placement import Placement
 from .recipe_data import batches_of, data_errors, load_data
 from .trees import Tree
 from .untyped import jax, jnp
+from .xla_options import without_fusion
 
 Batches = Iterable[tuple[Mapping[str, Any], int]]
 

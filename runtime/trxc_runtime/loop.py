@@ -12,7 +12,6 @@ from .artifact import Artifact, part
 from .best import Best, better
 from .checkpoint import Checkpoints
 from .evaluation import Evaluator
-from .fusion import compiling
 from .interrupts import Interrupts
 from .meter import Meter
 from .metrics import MetricsLog
@@ -22,6 +21,7 @@ from .recipe_data import batches_of, fields_of
 from .run_folder import RunFolder
 from .trees import Tree
 from .untyped import jax
+from .xla_options import compiling
 
 
 @dataclass

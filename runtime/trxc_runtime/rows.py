@@ -13,9 +13,9 @@ from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .fusion import without_fusion
 from .trees import Tree
 from .untyped import jax, jnp
+from .xla_options import without_fusion
 
 CHUNK = 256
 """Places of a prompt that are read at once, where what was read before is kept."""

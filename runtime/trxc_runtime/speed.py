@@ -16,11 +16,11 @@ from typing import Any
 from .artifact import Artifact, load_artifact
 from .compile_cache import use_compile_cache
 from .errors import RunError
-from .fusion import compiling, use_fusion
 from .peak import peak_memory
 from .placement import Placement
 from .training import begin
 from .untyped import jax, jnp
+from .xla_options import compiling, use_xla_options
 
 SIDE = 2048
 """The side of the matrices whose product is the ceiling of arithmetic."""
@@ -85,7 +85,7 @@ def speed_of(
     )
     if not hasattr(loaded.program, "train_step"):
         raise RunError("this artifact has no recipe to time", hints=("it was compiled from a model alone",))
-    use_fusion(loaded, warn)
+    use_xla_options(loaded, warn)
     dtype = PRODUCTS.get(loaded.train.get("precision", ""), "float32")
     # Before the steps and after them: other work on the machine comes and goes.
     products = _products(dtype)

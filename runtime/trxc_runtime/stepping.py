@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .fusion import without_fusion
 from .prompts import Reading, read_prompts
 from .rows import Given, Rows
 from .sample.stage import Carry
 from .stages import Stages, begin
 from .trees import Tree
 from .untyped import jax, jnp
+from .xla_options import without_fusion
 
 BURST, LONGEST_BURST = 16, 256
 """Tokens that one call draws at first, and at most: as many come late where they are streamed."""

@@ -15,7 +15,6 @@ from .checkpoint import Checkpoints, Restored
 from .compile_cache import use_compile_cache
 from .ending import conclude, describe_failure
 from .errors import RunError
-from .fusion import use_fusion
 from .identity import identity, refuse_other
 from .interrupts import Interrupts
 from .loop import Training, run_loop
@@ -30,6 +29,7 @@ from .storage import layout_of
 from .trees import Tree
 from .untyped import jax
 from .versions import now, versions
+from .xla_options import use_xla_options
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def train(
     with folder.locked():
         started_here = _open(folder, loaded, resume=resume, force=force)
         with contextlib.closing(Progress(folder.log, quiet=quiet)) as progress:
-            use_fusion(loaded, progress.say)
+            use_xla_options(loaded, progress.say)
             examples = load_data(loaded, root=root, arrays=data)
             total = steps or steps_of(loaded.train, len(examples.split("train")))
             if not started_here and (done := _already_done(folder, total, progress)):

@@ -61,7 +61,9 @@ def test_same_bytes_every_time() -> None:
 
 @pytest.mark.parametrize("name", list(programs()))
 def test_lines_are_at_most_88_columns(name: str) -> None:
-    assert max(map(len, own_text(programs()[name]).splitlines())) <= 88
+    lines = own_text(programs()[name]).splitlines()
+    whole = ("XLA_FLAGS=",)  # what is to be copied into a shell stays in one piece
+    assert max(len(line) for line in lines if not line.startswith(whole)) <= 88
 
 
 def test_line_map_points_at_the_op() -> None:

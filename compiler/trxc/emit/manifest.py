@@ -55,7 +55,7 @@ def build_manifest(
         "outputs": program.outputs,
         "batch": program.batch,
         "extern": program.extern,
-        "multi_output_fusion": program.multi_output_fusion,
+        "xla_options": program.xla_options,
         "lines": [list(line) for line in program.lines],
         "recipe": dict(recipe_json),
     }

@@ -13,8 +13,8 @@ from ..ir.parameters import BoundParameter, parameter_tree, state_tree
 from ..ir.patterns import matched
 from ..ir.walk import call_order, symbols
 from ..passes.decode import PREPARE, STEP
-from ..plan.fusion import XLA_FLAG, has_multi_output_fusion
 from ..plan.targets import DEFAULT, TARGETS
+from ..plan.xla_options import xla_flags, xla_options
 from . import entries
 from .decoding import kept_states, write_decode, write_prepare, write_split
 from .example import write_main
@@ -61,7 +61,7 @@ class Program:
     outputs: list[Entry] = field(default_factory=list[Entry])
     batch: list[Entry] = field(default_factory=list[Entry])
     extern: list[str] = field(default_factory=list[str])
-    multi_output_fusion: bool = False
+    xla_options: list[str] = field(default_factory=list[str])
 
 
 def emit_program(module: Module, recipe: EmitRecipe | None = None, target: str = DEFAULT) -> Program:
@@ -77,16 +77,11 @@ def emit_program(module: Module, recipe: EmitRecipe | None = None, target: str =
     decoding = {module.roles[role] for role in (STEP, PREPARE) if role in module.roles}
     states = _union([state_tree(module, name) for name in every if name not in decoding])
     blocks = _blocks(context, order, recipe, weights, states)
-    wanted = _environment(module, target) if recipe else {}
-    source, lines = _assembled(context, blocks, weights, recipe, target, wanted)
+    options = xla_options(module, target) if recipe else []
+    environment = {**dict(TARGETS[target].environment), **xla_flags(options)} if recipe else {}
+    source, lines = _assembled(context, blocks, weights, recipe, target, environment)
     check_source(source, extern_modules(module))
-    return _described(module, recipe, weights, states, source, lines, "XLA_FLAGS" in wanted)
-
-
-def _environment(module: Module, target: str) -> dict[str, str]:
-    """The variables with which a process trains fastest."""
-    fuses = {"XLA_FLAGS": XLA_FLAG} if has_multi_output_fusion(module, target) else {}
-    return {**dict(TARGETS[target].environment), **fuses}
+    return _described(module, recipe, weights, states, source, lines, options)
 
 
 def batch_fields(module: Module) -> list[Value]:
@@ -203,7 +198,8 @@ def _docstring(
     lines += [f"`python program.py` prints what it is, and lets it {does} on random data."]
     if environment:
         wanted = " ".join(f"{name}={value}" for name, value in environment.items())
-        lines += ["", "It trains faster on Linux in the environment that `trxc train` arranges:", *_wrapped(wanted)]
+        lines += ["", "It trains faster on Linux in the environment that `trxc train` arranges:"]
+        lines += textwrap.wrap(wanted, 88, break_long_words=False, break_on_hyphens=False)
     lines += ['"""', ""]
     return [Line(line) for line in lines]
 
@@ -234,7 +230,7 @@ def _described(
     states: list[BoundParameter],
     source: str,
     lines: list[tuple[int, str, int]],
-    multi_output_fusion: bool,
+    options: list[str],
 ) -> Program:
     function = module.role("apply")
     return Program(
@@ -246,5 +242,5 @@ def _described(
         outputs=[entries.value(v, name) for v, name in zip(function.results, function.output_names, strict=True)],
         batch=[entries.value(v, v.name or "x") for v in batch_fields(module)],
         extern=top_levels(extern_modules(module)),
-        multi_output_fusion=multi_output_fusion,
+        xla_options=options,
     )

@@ -107,8 +107,8 @@ class Target:
     `trxc train` arranges them (:mod:`trxc.cli.shell.allocator` says why), and `program.py` names them;
     `benchmarks/allocator.py` measures what they bring.
     """
-    multi_output_fusion: bool = False
-    """Whether XLA should put loops over the same values in one kernel (:mod:`trxc.plan.fusion`)."""
+    xla_options: bool = False
+    """Whether XLA has options that make training steps faster (:mod:`trxc.plan.xla_options` has them)."""
     loss_block: int = 2**25
     """About how many logits such a block has: 128 MiB in float32. Step time of w6_head against the whole, 9 rounds by
     turns on two cores of an x86-64 server, jax 0.10.2, and temporaries: 2**22 1.42 and 223 MB, 2**23 1.16 and 236 MB,
@@ -130,7 +130,7 @@ CPU = Target(
         ("MALLOC_TRIM_THRESHOLD_", "17179869184"),
         ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
     ),
-    multi_output_fusion=True,
+    xla_options=True,
     unrolled_gain="0.86 to 0.96 of the time of a scan on CPUs; a scan would compile faster",
 )
 

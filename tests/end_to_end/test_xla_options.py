@@ -1,4 +1,4 @@
-"""Multi-output fusion in a process of `trxc train`: used, kept from the rest, and given up where XLA dies of it."""
+"""Options of XLA's in a process of `trxc train`: used, one kept from the rest, and given up where XLA dies of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import trxc
+
+FUSION = "xla_cpu_use_multi_output_fusion"
 
 FAULT = """
 model Sums {
@@ -47,12 +49,12 @@ print("flags:", os.environ.get("XLA_FLAGS", ""))
 
 APART = """
 import os
-from trxc_runtime import fusion
-os.environ["XLA_FLAGS"] = fusion.FLAG
+from trxc_runtime import xla_options
+os.environ["XLA_FLAGS"] = xla_options.FLAG + xla_options.FUSION
 import jax, jax.numpy as jnp
 two = lambda a, b, at, x: (a.at[at].add(x), b.at[at].add(x))
 given = jnp.zeros((8, 4)), jnp.ones((8, 4)), jnp.arange(6), jnp.ones((6, 4))
-one, other = fusion.without_fusion(two)(*given)
+one, other = xla_options.without_fusion(two)(*given)
 print(float(one.sum()), float(other.sum()))
 """
 
@@ -63,11 +65,11 @@ def process(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.C
     return subprocess.run(command, capture_output=True, text=True, env=whole, check=False, timeout=300)
 
 
-def artifact(folder: Path, *, asks: bool) -> str:
-    """The program above, which asks for the option against what the compiler says of it."""
+def artifact(folder: Path) -> str:
+    """The program above, which asks for fusion against what the compiler says of it."""
     program = trxc.compile(FAULT, filename="sums.trx")
-    assert program.manifest["multi_output_fusion"] is False
-    program.manifest["multi_output_fusion"] = asks
+    assert FUSION not in program.manifest["xla_options"]
+    program.manifest["xla_options"] += [FUSION, "xla_dump_to=/"]
     return str(program.save(folder))
 
 
@@ -76,7 +78,7 @@ def marks(tmp_path: Path) -> int:
 
 
 def test_a_process_that_dies_of_it_says_so_and_the_next_does_without(tmp_path: Path) -> None:
-    wrong = artifact(tmp_path / "artifact", asks=True)
+    wrong = artifact(tmp_path / "artifact")
     first = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"))
     if first.returncode == 0:
         pytest.skip("this XLA compiles it")
@@ -85,24 +87,24 @@ def test_a_process_that_dies_of_it_says_so_and_the_next_does_without(tmp_path: P
     second = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"))
     assert second.returncode == 0, second.stderr
     assert "steps are compiled without multi-output fusion" in second.stderr
-    assert second.stdout == "flags: \n"
+    assert second.stdout == "flags: --xla_backend_extra_options=xla_cpu_disable_loop_unrolling\n"
 
 
 def test_it_is_used_where_it_suits(tmp_path: Path) -> None:
     program = trxc.compile(FAULT.replace("scatter_add(q, places, tanh(h))", "q"), filename="sums.trx")
     whole = process(tmp_path, TRAIN, str(program.save(tmp_path / "artifact")), str(tmp_path / "run"))
     assert whole.returncode == 0, whole.stderr
-    assert "xla_cpu_use_multi_output_fusion" in whole.stdout
+    assert whole.stdout.endswith(f"=xla_cpu_disable_loop_unrolling,{FUSION}\n")
     assert "error" not in whole.stderr
     assert marks(tmp_path) == 0
 
 
 @pytest.mark.parametrize(
     "environment",
-    [{"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_disable_loop_unrolling"}, {"TRXC_ALLOCATOR": "system"}],
+    [{"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_fold_all_constants"}, {"TRXC_ALLOCATOR": "system"}],
 )
 def test_the_user_may_choose_otherwise(tmp_path: Path, environment: dict[str, str]) -> None:
-    wrong = artifact(tmp_path / "artifact", asks=True)
+    wrong = artifact(tmp_path / "artifact")
     whole = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"), **environment)
     assert whole.returncode == 0, whole.stderr
     assert whole.stdout == f"flags: {environment.get('XLA_FLAGS', '')}\n"

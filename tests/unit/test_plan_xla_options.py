@@ -1,14 +1,13 @@
-"""Which programs ask XLA for multi-output fusion, and where they say so."""
+"""Which options programs ask XLA for, and where they say so."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 import trxc
-from trxc.plan.fusion import XLA_FLAG
+from trxc.plan.xla_options import FUSION, NO_UNROLLING
 
 PROGRAM = """
 model M {{
@@ -39,30 +38,30 @@ CONVOLUTION = ("8, 8, 3", "output y: float[batch, 8, 8, 2] = x |> Conv(2)")
 
 
 @pytest.mark.parametrize(
-    ("part", "target", "fuses"),
+    ("part", "target", "options"),
     [
-        (DENSE, "cpu", True),
-        (DENSE, "gpu", False),
-        (ONCE, "cpu", True),
-        (TWICE, "cpu", False),
-        (CONVOLUTION, "cpu", False),
+        (DENSE, "cpu", [NO_UNROLLING, FUSION]),
+        (DENSE, "gpu", []),
+        (ONCE, "cpu", [NO_UNROLLING, FUSION]),
+        (TWICE, "cpu", [NO_UNROLLING]),
+        (CONVOLUTION, "cpu", [NO_UNROLLING]),
     ],
 )
-def test_what_xla_is_asked_for(part: tuple[str, str], target: str, fuses: bool) -> None:
+def test_what_xla_is_asked_for(part: tuple[str, str], target: str, options: list[str]) -> None:
     shape, line = part
     program = trxc.compile(PROGRAM.format(shape=shape, line=line), filename="case.trx", target=target)
-    assert program.manifest["multi_output_fusion"] is fuses
-    assert (XLA_FLAG in program.source) is fuses
+    assert program.manifest["xla_options"] == options
+    said = f"\nXLA_FLAGS=--xla_backend_extra_options={','.join(options)}\n"
+    assert (said in program.source) is bool(options)
 
 
 def test_a_model_alone_asks_for_nothing() -> None:
     shape, line = DENSE
     program = trxc.compile(PROGRAM.format(shape=shape, line=line), filename="case.trx", name="M")
-    assert program.manifest["multi_output_fusion"] is False
+    assert program.manifest["xla_options"] == []
 
 
-def test_the_runtime_knows_the_same_option() -> None:
-    runtime = Path(__file__).parents[2] / "runtime" / "trxc_runtime" / "fusion.py"
-    flag = re.search(r'^FLAG = "(.*)"$', runtime.read_text(), re.MULTILINE)
-    assert flag is not None
-    assert flag[1] == XLA_FLAG
+def test_the_runtime_knows_the_same_options() -> None:
+    runtime = (Path(__file__).parents[2] / "runtime" / "trxc_runtime" / "xla_options.py").read_text()
+    assert f'FUSION = "{FUSION}"' in runtime
+    assert f'OPTIONS = ("{NO_UNROLLING}", FUSION)' in runtime

@@ -1,8 +1,9 @@
-"""Multi-output fusion, an option of XLA's on CPUs: asked for, kept from all but the training step, and given up.
+"""Options of XLA's by which training steps gain on CPUs: asked for, and where one does harm, given up.
 
-XLA reads the option from `XLA_FLAGS` when jax first compiles, for all that a process compiles. It has a fault that ends
-the process (``trxc.plan.fusion`` says which), so that nothing here may rely on an exception: a mark in the cache folder
-says that a training step is being compiled. A process that finds the mark of one that has ended compiles that program
+XLA reads them from `XLA_FLAGS` when jax first compiles, for all that a process compiles. One of them, multi-output
+fusion, is turned off again for all but the training step: it has a fault that ends the process
+(``trxc.plan.xla_options`` says which), so that nothing here may rely on an exception. A mark in the cache folder says
+that a training step is being compiled. A process that finds the mark of one that has ended compiles that program
 without the option, and a small one beside this says what happened.
 """
 
@@ -21,7 +22,11 @@ from .artifact import Artifact
 from .compile_cache import cache_folder, private_folder
 from .untyped import jax
 
-FLAG = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+FLAG = "--xla_backend_extra_options="
+FUSION = "xla_cpu_use_multi_output_fusion"
+OPTIONS = ("xla_cpu_disable_loop_unrolling", FUSION)
+"""Those that a manifest may ask for: it may come from a stranger."""
+
 PASS = "cpu_multi_output_fusion"
 """What XLA calls the pass where passes are turned off."""
 
@@ -36,20 +41,25 @@ error: the process ended while XLA compiled the training step
 _BESIDE = "import sys\nif not sys.stdin.buffer.read(1): sys.stderr.write(sys.argv[1])"
 
 
-def use_fusion(artifact: Artifact, say: Callable[[str], None]) -> None:
-    """Asks for the option where the program is one that it suits; before anything is compiled.
+def use_xla_options(artifact: Artifact, say: Callable[[str], None]) -> None:
+    """Asks for the options that suit the program; before anything is compiled.
 
     The user's own choice of such options stays, and so do processes that are not arranged by a command of ours.
-    ``say`` is told of a program that does without since a process ended.
+    ``say`` is told of a program that does without fusion since a process ended.
     """
     flags, (name, arranged) = os.environ.get("XLA_FLAGS", ""), ARRANGED
-    wanted = artifact.manifest.get("multi_output_fusion") is True and os.environ.get(name) == arranged
-    if not wanted or FLAG.partition("=")[0] in flags or not (mark := _mark(artifact)):
+    if os.environ.get(name) != arranged or FLAG in flags:
         return
-    if mark.exists():
-        say(f"steps are compiled without multi-output fusion: a process ended while it compiled them (`{mark}`)")
-    else:
-        os.environ["XLA_FLAGS"] = f"{flags} {FLAG}".strip()
+    asked = artifact.manifest.get("xla_options")
+    wanted = [option for option in OPTIONS if isinstance(asked, list) and option in asked]
+    if FUSION in wanted:
+        mark = _mark(artifact)
+        if mark is None or mark.exists():
+            wanted.remove(FUSION)
+        if mark is not None and mark.exists():
+            say(f"steps are compiled without multi-output fusion: a process ended while it compiled them (`{mark}`)")
+    if wanted:
+        os.environ["XLA_FLAGS"] = f"{flags} {FLAG}{','.join(wanted)}".strip()
 
 
 def without_fusion(function: Callable[..., Any], **options: Any) -> Any:
@@ -93,7 +103,7 @@ def _beside() -> Generator[None, None, None]:
 
 
 def _used() -> bool:
-    return FLAG in os.environ.get("XLA_FLAGS", "")
+    return FUSION in os.environ.get("XLA_FLAGS", "")
 
 
 def _mark(artifact: Artifact) -> Path | None:
