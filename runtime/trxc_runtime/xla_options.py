@@ -2,21 +2,23 @@
 
 XLA reads them from `XLA_FLAGS` when jax first compiles, for all that a process compiles. One of them, multi-output
 fusion, is turned off again for all but the training step: it has a fault that ends the process
-(``trxc.plan.xla_options`` says which), so that nothing here may rely on an exception. A mark in the cache folder says
-that a training step is being compiled. A process that finds the mark of one that has ended compiles that program
-without the option, and a small one beside this says what happened.
+(``trxc.plan.xla_options`` says which), so that nothing here may rely on an exception. While a training step is
+compiled, Python's handler of fatal signals writes to a mark in the cache folder. A process that finds one that was
+written to compiles that program without the option, and a small one beside this says what happened. Whoever stops a
+process, by Ctrl-C or `kill -9`, leaves nothing there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .artifact import Artifact
 from .compile_cache import cache_folder, private_folder
@@ -34,18 +36,22 @@ ARRANGED = ("TRXC_ALLOCATOR", "arranged")
 """What says that `trxc train` or `trxc bench` has arranged this process: its options are ours to choose."""
 
 ENDED = """\
-error: the process ended while XLA compiled the training step
-  = note: if nobody stopped it, that is a fault of XLA's, in an option that makes steps faster
+error: XLA ended the process while it compiled the training step
+  = note: that is a fault of XLA's, in an option that makes steps faster
   = help: the same command again compiles without that option
 """
-_BESIDE = "import sys\nif not sys.stdin.buffer.read(1): sys.stderr.write(sys.argv[1])"
+_BESIDE = """\
+import os, sys
+if not sys.stdin.buffer.read(1) and os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1]):
+    sys.stderr.write(sys.argv[2])
+"""
 
 
 def use_xla_options(artifact: Artifact, say: Callable[[str], None]) -> None:
     """Asks for the options that suit the program; before anything is compiled.
 
     The user's own choice of such options stays, and so do processes that are not arranged by a command of ours.
-    ``say`` is told of a program that does without fusion since a process ended.
+    ``say`` is told of a program that does without fusion since XLA ended a process.
     """
     flags, (name, arranged) = os.environ.get("XLA_FLAGS", ""), ARRANGED
     if os.environ.get(name) != arranged or FLAG in flags:
@@ -54,10 +60,11 @@ def use_xla_options(artifact: Artifact, say: Callable[[str], None]) -> None:
     wanted = [option for option in OPTIONS if isinstance(asked, list) and option in asked]
     if FUSION in wanted:
         mark = _mark(artifact)
-        if mark is None or mark.exists():
+        ended = mark is not None and mark.exists() and mark.stat().st_size > 0
+        if mark is None or ended:
             wanted.remove(FUSION)
-        if mark is not None and mark.exists():
-            say(f"steps are compiled without multi-output fusion: a process ended while it compiled them (`{mark}`)")
+        if ended:
+            say(f"steps are compiled without multi-output fusion: XLA ended a process over it (`{mark}`)")
     if wanted:
         os.environ["XLA_FLAGS"] = f"{flags} {FLAG}{','.join(wanted)}".strip()
 
@@ -71,25 +78,38 @@ def without_fusion(function: Callable[..., Any], **options: Any) -> Any:
 
 @contextlib.contextmanager
 def compiling(artifact: Artifact) -> Generator[None, None, None]:
-    """While the training step is compiled: should the process end, that is said, and known to the next one."""
+    """While the training step is compiled: should XLA end the process, that is said, and known to the next one."""
     mark = _mark(artifact) if _used() else None
-    if mark is None:
+    file = _opened(mark) if mark else None
+    if mark is None or file is None:
         yield
         return
-    with contextlib.suppress(OSError):
-        mark.touch()
+    before = faulthandler.is_enabled()
     try:
-        with _beside():
-            yield
+        with file, _beside(mark):
+            faulthandler.enable(file, all_threads=False)
+            try:
+                yield
+            finally:
+                faulthandler.disable()
     finally:
+        if before:
+            faulthandler.enable()
         with contextlib.suppress(OSError):
             mark.unlink()
 
 
+def _opened(mark: Path) -> IO[str] | None:
+    try:
+        return mark.open("w", encoding="utf-8")
+    except OSError:
+        return None
+
+
 @contextlib.contextmanager
-def _beside() -> Generator[None, None, None]:
-    """A process that is told when all went well, and speaks up if it never is."""
-    command = [sys.executable, "-I", "-S", "-c", _BESIDE, ENDED]
+def _beside(mark: Path) -> Generator[None, None, None]:
+    """A process that is told when all went well, and speaks up if it never is and the mark was written to."""
+    command = [sys.executable, "-I", "-S", "-c", _BESIDE, str(mark), ENDED]
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     except OSError:

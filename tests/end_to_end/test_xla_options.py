@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,19 @@ trxc_runtime.train(sys.argv[1], sys.argv[2], data=data, force=True)
 print("flags:", os.environ.get("XLA_FLAGS", ""))
 """
 
+KILLED = """
+import os, signal
+from contextlib import contextmanager
+from trxc_runtime import loop
+compiling = loop.compiling
+@contextmanager
+def stopped(artifact):
+    with compiling(artifact):
+        os.kill(os.getpid(), signal.SIGKILL)
+        yield
+loop.compiling = stopped
+"""
+
 APART = """
 import os
 from trxc_runtime import xla_options
@@ -82,12 +96,25 @@ def test_a_process_that_dies_of_it_says_so_and_the_next_does_without(tmp_path: P
     first = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"))
     if first.returncode == 0:
         pytest.skip("this XLA compiles it")
-    assert "error: the process ended while XLA compiled the training step" in first.stderr
+    assert "error: XLA ended the process while it compiled the training step" in first.stderr
     assert marks(tmp_path) == 1
     second = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"))
     assert second.returncode == 0, second.stderr
     assert "steps are compiled without multi-output fusion" in second.stderr
     assert second.stdout == "flags: --xla_backend_extra_options=xla_cpu_disable_loop_unrolling\n"
+
+
+def test_a_process_that_is_stopped_leaves_no_mark(tmp_path: Path) -> None:
+    good = trxc.compile(FAULT.replace("scatter_add(q, places, tanh(h))", "q"), filename="sums.trx")
+    saved = str(good.save(tmp_path / "artifact"))
+    killed = process(tmp_path, KILLED + TRAIN, saved, str(tmp_path / "run"))
+    assert killed.returncode == -signal.SIGKILL
+    assert marks(tmp_path) == 1
+    assert "error" not in killed.stderr
+    again = process(tmp_path, TRAIN, saved, str(tmp_path / "run"))
+    assert again.stdout.endswith(f",{FUSION}\n"), again.stderr
+    assert "without multi-output fusion" not in again.stderr
+    assert marks(tmp_path) == 0
 
 
 def test_it_is_used_where_it_suits(tmp_path: Path) -> None:
