@@ -111,6 +111,22 @@ def test_what_does_not_fit_is_warned_of() -> None:
     assert warning.helps[0].startswith("`remat = auto`")
 
 
+def test_layers_are_written_out_where_that_fits() -> None:
+    """On CPUs, where a loop that is not written out keeps products alone."""
+
+    def given(memory: int) -> trxc.Program:
+        return compiled("gpt", set={"t.memory": f'"{memory / 1000} kB"', "t.batch": 64})
+
+    program, step = compiled("gpt", set={"t.batch": 64}), Step({"batch": 64, "seq": 7}, 2)
+    none, dots = (estimate(program.ir, step, layers_of(program.ir), remat).total for remat in ("none", "dots"))
+    assert "layer_by_layer" in given(none).source
+    for memory in (none - 1, dots):
+        assert "policy=keep_products" in given(memory).source
+        assert given(memory).warnings == []
+    (warning,) = given(dots - 1).warnings
+    assert warning.message.startswith(f"a step needs about {in_units(dots)}")
+
+
 @pytest.mark.parametrize("remat", ["none", "full"])
 def test_the_estimate_is_near_what_xla_allots(remat: str) -> None:
     """Within a factor of two of the temporaries of a step that is large enough for them to matter."""

@@ -10,7 +10,8 @@ After, with `remat = dots`::
 
 A layer is a loop over layers, or where a model has none, a call of a function with weights that stands in a sequence
 of such, on targets where that saves memory. It changes no value. It costs time, but on targets where a scan is faster
-the less it keeps: there loops that stay scans are marked with `dots` where nothing else is asked for.
+the less it keeps: there loops that stay scans are marked with `dots` where nothing else is asked for, and so are those
+that would be written out, should that need more than the recipe's `memory`.
 """
 
 from __future__ import annotations
@@ -77,13 +78,13 @@ class Remat(Pass):
         step = self.step
         if step is None or step.budget is None:
             return self.remat
-        choices = CHOICES if self.remat == "auto" else (self.remat,)
+        choices = self._choices(layers)
         try:
             estimates = {choice: self._estimate(module, step, layers, choice) for choice in choices}
         except UnknownSizeError as error:
             message = f"the size of `{error}` is not known, so nothing can be said of the memory of a step"
             remarks.warn(_warning(message, step, ("`fields` in the data say sizes",)))
-            return choices[-1]
+            return choices[-1] if self.remat == "auto" else self.remat
         chosen = next((choice for choice, found in estimates.items() if found.total <= step.budget), choices[-1])
         needs = in_units(estimates[chosen].total)
         if estimates[chosen].total > step.budget:
@@ -94,6 +95,14 @@ class Remat(Pass):
                 message += f", and about {in_units(estimates[NO_RECOMPUTATION].total)} with nothing computed again"
             remarks.done(self.name, message, step.span)
         return chosen
+
+    def _choices(self, layers: Sequence[Op]) -> tuple[str, ...]:
+        """What there is to choose from: where scans keep products alone anyway, a scan is no choice of the recipe's."""
+        if self.remat == "auto":
+            return CHOICES
+        if self.remat == NO_RECOMPUTATION and layers and self.target.scans_keep_products:
+            return (NO_RECOMPUTATION, "dots")
+        return (self.remat,)
 
     def _estimate(self, module: Module, step: Step, layers: Sequence[Op], choice: str) -> Estimate:
         if choice == NO_RECOMPUTATION:
