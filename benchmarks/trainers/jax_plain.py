@@ -1,4 +1,7 @@
-"""Training steps in plain JAX, written straightforwardly: jitted and donated, with optax and `jax.nn`."""
+"""Training steps in plain JAX, written straightforwardly: jitted and donated, with optax and `jax.nn`.
+
+The models for GPUs are in :mod:`.jax_large`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from .base import ADAMW, MOMENTUM, Array
+from . import jax_large
+from .base import ADAMW, GENTLE, MOMENTUM, Array
 
 LABEL = "plain JAX"
 NEEDS = ("jax", "optax")
+
+STACKED = ("_blocks", "bottlenecks")
+"""How the names of stacked layers end."""
 
 Params = Any
 Batch = Mapping[str, jax.Array]
@@ -60,32 +67,34 @@ def layers_apart(weights: Mapping[str, Array]) -> Params:
     """The tree of weights from dotted paths, with a list of trees where trxc stacks layers."""
     tree: dict[str, Any] = {}
     for path, array in weights.items():
-        first, *folders = path.split(".")
-        if first.endswith("_blocks"):
-            layers = tree.setdefault(first, [{} for _ in array])
-            for layer, part in zip(layers, array, strict=True):
-                put(layer, folders, part)
-        else:
-            put(tree, [first, *folders], array)
+        put(tree, path.split("."), array)
     return tree
 
 
 def put(tree: dict[str, Any], path: list[str], array: Array) -> None:
-    """An array to its place."""
-    for folder in path[:-1]:
-        tree = tree.setdefault(folder, {})
-    tree[path[-1]] = jnp.array(array)
+    """An array to its place, or to its places in the layers."""
+    name, *rest = path
+    if not rest:
+        tree[name] = jnp.array(array)
+    elif name.endswith(STACKED):
+        layers = tree.setdefault(name, [{} for _ in array])
+        for layer, part in zip(layers, array, strict=True):
+            put(layer, rest, part)
+    else:
+        put(tree.setdefault(name, {}), rest, array)
 
 
-def running_statistics(params: Params) -> Any:
+def running_statistics(params: Params) -> dict[str, Any]:
     """The state of the batch norms in a tree of weights."""
     state: dict[str, Any] = {}
     for name, part in params.items():
         if name.startswith("batch_norm"):
             state[name] = {"mean": jnp.zeros_like(part["shift"]), "var": jnp.ones_like(part["scale"])}
-        elif name.startswith("basic"):
+        elif isinstance(part, list):
+            state[name] = [running_statistics(layer) for layer in part]
+        elif isinstance(part, dict):
             state[name] = running_statistics(part)
-    return state
+    return {name: part for name, part in state.items() if jax.tree.leaves(part)}
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -256,4 +265,7 @@ WORKLOADS: dict[str, Callable[[Mapping[str, Array], Mapping[str, Array]], PlainT
     "w5_deep": partial(PlainTrainer, gpt, ADAM),
     "w6_head": partial(PlainTrainer, head, ADAM),
     "w8_translator": partial(PlainTrainer, translator, ADAM),
+    "g1_gpt2": partial(PlainTrainer, jax_large.gpt, ADAM),
+    "g2_llama": partial(PlainTrainer, jax_large.llama, ADAM),
+    "g3_resnet50": partial(PlainTrainer, jax_large.resnet50, optax.sgd(**GENTLE)),
 }

@@ -25,6 +25,8 @@ class WorkerProcess:
 
     def __init__(self, module: str, workload: str, arrays: Path, environment: Mapping[str, str]) -> None:
         self.since, self.killed = time.time(), False
+        packages = (str(ROOT / "compiler"), str(ROOT / "runtime"), *filter(None, [environment.get("PYTHONPATH")]))
+        environment = {**environment, "PYTHONPATH": os.pathsep.join(packages)}  # they need not be installed
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.trainers.worker", module, workload, str(arrays)],
             cwd=ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,

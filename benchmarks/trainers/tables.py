@@ -10,6 +10,8 @@ from typing import Any
 Row = dict[str, Any]
 
 STEPS = ("workload", "trainer", "step, ms", "trxc ÷ it", "spread", "first step, s", "temporaries, MB", "peak, MB")
+RATES = (*STEPS[:5], "a second", "of a product", *STEPS[5:])
+"""Of GPUs: tokens or examples a second, and the share of what a product of matrices reaches."""
 FIRST = ("workload", "trainer", "first step, s", "trxc ÷ it", "spread", "second run, s", "trxc ÷ it", "spread")
 
 
@@ -29,10 +31,12 @@ def name(row: Row) -> str:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """In Markdown: one table of steps, one of first steps, those of them that there are."""
-    steps = [step_cells(row) for row in rows if row["measured"] == "steps"]
+    """In Markdown: tables of steps on CPUs, of those on GPUs, and of first steps, where there are any."""
+    raced = [row for row in rows if row["measured"] == "steps"]
+    steps = [step_cells(row) for row in raced if row.get("kind") != "gpu"]
+    rates = [rate_cells(row) for row in raced if row.get("kind") == "gpu"]
     first = [first_cells(row) for row in rows if row["measured"] == "first"]
-    parts = [markdown(head, cells) for head, cells in ((STEPS, steps), (FIRST, first)) if cells]
+    parts = [markdown(head, cells) for head, cells in ((STEPS, steps), (RATES, rates), (FIRST, first)) if cells]
     return "\n\n".join(parts)
 
 
@@ -47,6 +51,13 @@ def step_cells(row: Row) -> list[str]:
     step, first = f"{1000 * row['step_seconds']:,.2f}", f"{row['first_seconds']:.1f}"
     ratio = ratio_cells(row, "ratio", "spread")
     return [name(row), row["trainer"], step, *ratio, first, temporaries, f"{row['peak_mb']:,.0f}"]
+
+
+def rate_cells(row: Row) -> list[str]:
+    """Of a race on a GPU."""
+    cells = step_cells(row)
+    rate, reached = f"{row['items_per_second']:,.0f} {row['items']}", f"{100 * row['reached']:.0f} %"
+    return [*cells[:5], rate, reached, *cells[5:]]
 
 
 def first_cells(row: Row) -> list[str]:

@@ -1,4 +1,4 @@
-"""Training steps in PyTorch as it is, with fused optimizers."""
+"""Training steps in PyTorch as it is, with fused optimizers, and under `torch.autocast` where layers take 16 bits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from .base import ADAMW, MOMENTUM, Array
+from .base import ADAMW, DEVICE, GENTLE, HALF, MOMENTUM, Array, UnsupportedError
+from .torch_large import Llama, ResNet50
 from .torch_networks import GPT, MLP, Head, LanguageModel, ResNet, Translator
 from .weights import Weights
 
@@ -18,6 +19,9 @@ NEEDS = ("torch",)
 # A batch that is repeated thousands of times leaves units dead, whose momenta shrink to denormal numbers, which are
 # slow; XLA flushes them, too. Threads inherit this from the one that starts them.
 torch.set_flush_denormal(True)
+
+PLACE = "cuda" if DEVICE == "gpu" else "cpu"
+"""The device in PyTorch's words."""
 
 Build = Callable[[Weights], nn.Module]
 
@@ -32,22 +36,33 @@ class TorchTrainer:
         weights: Mapping[str, Array],
         batch: Mapping[str, Array],
     ) -> None:
-        self.network = build(Weights(weights))
+        if DEVICE == "gpu" and not torch.cuda.is_available():
+            raise UnsupportedError("PyTorch finds no GPU here")
+        self.network = build(Weights(weights)).to(PLACE)
         self.forward: Callable[..., torch.Tensor] = self.network
-        self.batch = {name: tensor(array) for name, array in batch.items()}
+        self.batch = {name: tensor(array).to(PLACE) for name, array in batch.items()}
         self.optimizer = optimizer([weight for weight in self.network.parameters() if weight.requires_grad])
 
     def loss(self) -> float:
         """See :class:`.base.Trainer`."""
-        with torch.no_grad():
+        with torch.no_grad(), autocast():
             return self.network(self.batch).item()
 
     def steps(self, count: int) -> None:
         """See :class:`.base.Trainer`."""
         for _ in range(count):
             self.optimizer.zero_grad(set_to_none=True)
-            self.forward(self.batch).backward()
+            with autocast():
+                loss = self.forward(self.batch)
+            loss.backward()
             self.optimizer.step()
+        if DEVICE == "gpu":
+            torch.cuda.synchronize()
+
+
+def autocast() -> torch.autocast:
+    """What a forward pass runs in."""
+    return torch.autocast(PLACE, torch.bfloat16, enabled=HALF)
 
 
 def tensor(array: Array) -> torch.Tensor:
@@ -64,7 +79,10 @@ adamw = partial(
     weight_decay=ADAMW["weight_decay"],
     fused=True,
 )
-sgd = partial(torch.optim.SGD, lr=MOMENTUM["learning_rate"], momentum=MOMENTUM["momentum"], fused=True)
+sgd, gentle = (
+    partial(torch.optim.SGD, lr=given["learning_rate"], momentum=given["momentum"], fused=True)
+    for given in (MOMENTUM, GENTLE)
+)
 
 NETWORKS: dict[str, tuple[Build, Callable[..., torch.optim.Optimizer]]] = {
     "w1_mlp": (MLP, sgd),
@@ -74,6 +92,9 @@ NETWORKS: dict[str, tuple[Build, Callable[..., torch.optim.Optimizer]]] = {
     "w5_deep": (GPT, adamw),
     "w6_head": (Head, adamw),
     "w8_translator": (Translator, adamw),
+    "g1_gpt2": (GPT, adamw),
+    "g2_llama": (Llama, adamw),
+    "g3_resnet50": (ResNet50, gentle),
 }
 WORKLOADS: dict[str, Callable[[Mapping[str, Array], Mapping[str, Array]], TorchTrainer]] = {
     name: partial(TorchTrainer, *given) for name, given in NETWORKS.items()

@@ -266,14 +266,15 @@ def set_scale(norm: nn.LayerNorm | nn.BatchNorm2d, weights: Weights) -> None:
 def conv(weights: Weights, stride: int = 1) -> nn.Module:
     """From `f32[height, width, in, out]`.
 
-    With stride 2, `SAME` of an even size adds its one row and column at the end, where `padding = 1` adds both.
+    With stride 2, `SAME` of an even size adds one row and column more at the end, where `padding` adds as many at both.
     """
     height, width, inputs, outputs = weights["w"].shape
     padding = height // 2 if stride == 1 else 0
     layer = nn.Conv2d(inputs, outputs, (height, width), stride, padding, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weights["w"]).permute(3, 2, 0, 1))
-    return layer if stride == 1 or height == 1 else nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), layer)
+    before, after = (height - 2) // 2, (height - 1) // 2
+    return layer if stride == 1 or height == 1 else nn.Sequential(nn.ZeroPad2d((before, after) * 2), layer)
 
 
 def set_cell(lstm: nn.LSTM, number: int, cell: Weights) -> None:

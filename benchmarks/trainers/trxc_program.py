@@ -15,11 +15,10 @@ import jax.numpy as jnp
 
 from trxc_runtime.compile_cache import use_compile_cache
 
-from .base import Array, Trainer
+from .base import PROGRAM, Array, Trainer
 
 LABEL = "trxc"
 NEEDS = ("jax", "optax")
-PROGRAM = "TRXC_BENCHMARK_PROGRAM"
 
 
 class Program:

@@ -4,8 +4,8 @@
 
 Answers each line of stdin with one of JSON. `start SINCE` builds the trainer, computes the initial loss and takes the
 first step; seconds are those since the process was started at the time SINCE, less what the loss took. `first SINCE` is
-the same without the loss, for clean times. `steps N` takes steps, and `loss` tells the loss as it is now. FILE.npz has
-arrays named `weights/PATH` and `batch/FIELD`.
+the same without the loss, for clean times. `steps N` takes steps, `loss` tells the loss as it is now, and `ceiling` how
+fast jax multiplies matrices here. FILE.npz has arrays named `weights/PATH` and `batch/FIELD`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 
 from trxc_runtime.peak import peak_memory
 
-from .base import Array, Trainer, UnsupportedError
+from .base import DEVICE, HALF, Array, Trainer, UnsupportedError
 
 Answer = dict[str, Any]
 
@@ -42,6 +42,8 @@ class Worker:
             raise UnsupportedError(f"{', '.join(missing)} cannot be imported")
         if self.workload not in kind.WORKLOADS:
             raise UnsupportedError("it has no such model")
+        if DEVICE == "gpu" and "jax" in kind.NEEDS:
+            require_gpu()
         self.trainer = trainer = kind.WORKLOADS[self.workload](*arrays(self.path))
         answer: Answer = {"label": kind.LABEL, "versions": versions(kind.NEEDS)}
         began, began_cpu = time.perf_counter(), time.process_time()
@@ -50,7 +52,7 @@ class Worker:
         apart, apart_cpu = time.perf_counter() - began, time.process_time() - began_cpu
         trainer.steps(1)
         answer |= {"clock": time.time() - float(since) - apart, "cpu": time.process_time() - apart_cpu}
-        return answer | {"temporaries": getattr(trainer, "temporaries", None), "peak": peak_memory()}
+        return answer | {"temporaries": getattr(trainer, "temporaries", None), "peak": peak()}
 
     def first(self, since: str) -> Answer:
         """See the module."""
@@ -62,12 +64,39 @@ class Worker:
         began, began_cpu = time.perf_counter(), time.process_time()
         self.trainer.steps(int(count))
         clock, cpu = time.perf_counter() - began, time.process_time() - began_cpu
-        return {"clock": clock, "cpu": cpu, "peak": peak_memory()}
+        return {"clock": clock, "cpu": cpu, "peak": peak()}
 
     def loss(self) -> Answer:
         """The loss of the batch at the weights as they are."""
         assert self.trainer is not None
         return {"loss": self.trainer.loss()}
+
+    def ceiling(self) -> Answer:
+        """Operations a second of a product of matrices in the dtype of the workload's, and the device's name."""
+        import jax
+
+        from trxc_runtime.ceilings import product_rate
+
+        return {"products": product_rate("bfloat16" if HALF else "float32"), "device": jax.devices()[0].device_kind}
+
+
+def require_gpu() -> None:
+    """Raises ``UnsupportedError`` where jax has no GPU."""
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError) as fault:  # the latter where the build of jaxlib is for CPUs alone
+        raise UnsupportedError("jax finds no GPU here") from fault
+
+
+def peak() -> int:
+    """The most bytes that the process has had: of the GPU's memory, where it is for one."""
+    if DEVICE == "cpu":
+        return peak_memory()
+    if "torch" in sys.modules:
+        return int(sys.modules["torch"].cuda.max_memory_allocated())
+    return int(sys.modules["jax"].local_devices()[0].memory_stats()["peak_bytes_in_use"])
 
 
 def arrays(path: str) -> tuple[dict[str, Array], dict[str, Array]]:

@@ -1,7 +1,7 @@
 """How fast a recipe's steps are on this machine, and how fast the machine is: what a step reaches of it.
 
-The batch is handed in, and is the same at every step: reading data is not measured. Ceilings are what jax reaches here
-in a product of square matrices and in adding a number to a large array, not what a data sheet promises.
+The batch is handed in, and is the same at every step: reading data is not measured. Ceilings are those of
+:mod:`.ceilings`.
 """
 
 from __future__ import annotations
@@ -14,25 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from .artifact import Artifact, load_artifact
+from .ceilings import copy_rate, product_rate
 from .compile_cache import use_compile_cache
 from .errors import RunError
 from .peak import peak_memory
 from .placement import Placement
 from .training import begin
-from .untyped import jax, jnp
+from .untyped import jax
 from .xla_options import compiling, use_xla_options
-
-SIDE = 2048
-"""The side of the matrices whose product is the ceiling of arithmetic."""
-
-COPIED = 1 << 26
-"""Numbers of 32 bits that are read and written for the ceiling of memory: more than caches hold."""
 
 PRODUCTS = {"mixed_bf16": "bfloat16", "f16": "float16"}
 """The dtype of a model's products, by the recipe's precision; else it is float32."""
-
-TURNS = 10
-"""How often a ceiling is measured at a time; the best counts."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ def speed_of(
     use_xla_options(loaded, warn)
     dtype = PRODUCTS.get(loaded.train.get("precision", ""), "float32")
     # Before the steps and after them: other work on the machine comes and goes.
-    products = _products(dtype)
+    products = product_rate(dtype)
     program, placement = loaded.program, Placement.of(loaded.program, warn)
     with placement.context():
         optimizer = program.optimizer()
@@ -114,8 +106,8 @@ def speed_of(
         temporaries=int(step.memory_analysis().temp_size_in_bytes),
         peak=peak_memory(),
         dtype=dtype,
-        products=max(products, _products(dtype)),
-        copies=_copies(),
+        products=max(products, product_rate(dtype)),
+        copies=copy_rate(),
     )
 
 
@@ -130,31 +122,6 @@ def _timed(step: Any, tree: tuple[Any, Any, Any], given: tuple[Any, Any], second
         tree = (held[0], held[1], held[2])
         taken.append(time.perf_counter() - before)
     return taken
-
-
-def _products(dtype: str) -> float:
-    """Floating point operations a second of a product of two square matrices."""
-    x = jnp.ones((SIDE, SIDE), dtype)
-    return 2 * SIDE**3 / _best(jax.jit(jnp.matmul), x, x)
-
-
-def _copies() -> float:
-    """Bytes a second that are read and written."""
-    return 2 * 4 * COPIED / _best(jax.jit(_one_more), jnp.ones(COPIED, jnp.float32))
-
-
-def _one_more(x: Any) -> Any:
-    return x + 1
-
-
-def _best(function: Any, *given: Any) -> float:
-    jax.block_until_ready(function(*given))
-    taken: list[float] = []
-    for _ in range(TURNS):
-        began = time.perf_counter()
-        jax.block_until_ready(function(*given))
-        taken.append(time.perf_counter() - began)
-    return min(taken)
 
 
 def _device() -> str:

@@ -34,6 +34,13 @@ def test_a_row_says_what_was_measured() -> None:
     assert {line.count("|") for line in lines} == {9}
 
 
+def test_rows_of_gpus_say_rates() -> None:
+    rates = {"kind": "gpu", "items": "tokens", "items_per_second": 123_456.7, "reached": 0.456}
+    steps, gpu = table([step("trxc", 0.44), step("trxc", 0.05, **rates)]).split("\n\n")
+    assert "a second" not in steps
+    assert gpu.splitlines()[2] == "| w4_gpt | trxc | 50.00 |  |  | 123,457 tokens | 46 % | 12.0 | 515 | 1,240 |"
+
+
 def test_first_steps_have_a_table_of_their_own() -> None:
     steps, firsts = table([first("trxc"), step("trxc", 1.0), first("Flax NNX")]).split("\n\n")
     assert len(steps.splitlines()) == 3
