@@ -4,6 +4,7 @@
     python benchmarks/decoding.py --only gpt-1 --only llama-1 --rounds 9
     python benchmarks/decoding.py --peer jax_by_hand --limit 32 --set GPT.layers=2
     python benchmarks/decoding.py --one-core                            processor time on one core, for busy machines
+    python benchmarks/decoding.py --device gpu                          on a GPU, up to 64 rows
     python benchmarks/decoding.py --table benchmarks/results/decoding.jsonl        the lines of a run as a table
 
 Greedy, float32, the same weights in all; tokens are compared before anything is timed. Each round runs all by turns,
@@ -15,6 +16,9 @@ before; how long that took is told beside. Recomputation draws fewer tokens, for
 Peers are in `benchmarks/peers`; one whose packages are missing is left out with a line that names them. All of them:
 
     python -m venv peers && peers/bin/pip install -e . flax torch && peers/bin/python benchmarks/decoding.py
+
+A machine with a GPU needs no compiler, and nothing from the network: `--prepare build/decoding` writes what it compiles
+there, and `--prepared build/decoding` takes it on that machine. Products are in 32 bits in all, as PyTorch has them.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -58,7 +62,13 @@ CASES = {
     "gpt-8": Workload("w4_gpt", "GPT", (64,) * 8),
     "gpt-ragged": Workload("w4_gpt", "GPT", tuple(range(16, 129, 16))),
     "llama-1": Workload("w9_llama", "Llama", (64,)),
+    "gpt-64": Workload("w4_gpt", "GPT", (64,) * 64),
 }
+DEVICES = {
+    "cpu": ("gpt-1", "gpt-8", "gpt-ragged", "llama-1"),
+    "gpu": ("gpt-1", "gpt-8", "gpt-64", "llama-1"),
+}
+"""What is raced where nothing is named."""
 
 
 def arguments(peers: Sequence[str]) -> argparse.Namespace:
@@ -66,6 +76,9 @@ def arguments(peers: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], choices=CASES, help="these workloads")
     parser.add_argument("--peer", action="append", default=[], choices=("recompute", *peers), help="beside trxc")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--prepare", type=Path, metavar="FOLDER", help="compile into a folder, and race nothing")
+    parser.add_argument("--prepared", type=Path, metavar="FOLDER", help="take what was compiled from a folder")
     parser.add_argument("--limit", type=int, default=256, help="tokens that are drawn for each row")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--one-core", action="store_true", help="stay on one core, and count its time, not the clock's")
@@ -73,26 +86,38 @@ def arguments(peers: Sequence[str]) -> argparse.Namespace:
     options = parser.parse_args()
     if options.limit < 2:
         parser.error("the speed after the first token takes a second one")
+    options.only = options.only or DEVICES[options.device]
+    if options.prepared and (options.set or options.prepare):
+        parser.error("--prepared takes workloads as they were compiled: --set belongs to --prepare")
+    if options.prepared and (missing := [name for name in options.only if not (options.prepared / name).is_dir()]):
+        parser.error(f"{options.prepared} has no {missing[0]}")
     return options
+
+
+def compile_case(case: Workload, folder: Path, options: argparse.Namespace) -> None:
+    """Writes a workload's program into a folder."""
+    import trxc
+
+    recipe = f"\ngenerate text for {case.model} {{\n  prompt = tokens\n  from = logits\n}}\n"
+    text = (WORKLOADS / f"{case.file}.trx").read_text() + recipe
+    settings = {"GPT.context": str(CONTEXT)} if case.model == "GPT" else {}
+    settings |= dict(part.split("=", 1) for part in options.set)
+    trxc.compile(text, filename=f"{case.file}.trx", name="bench", set=settings, target=options.device).save(folder)
 
 
 class Compiled:
     """A workload compiled by trxc, with weights that make it say many different things."""
 
-    def __init__(self, case: Workload, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, device: str) -> None:
         import jax
         import numpy as np
 
-        import trxc
         from trxc_runtime.artifact import load_artifact
 
-        recipe = f"\ngenerate text for {case.model} {{\n  prompt = tokens\n  from = logits\n}}\n"
-        text = (WORKLOADS / f"{case.file}.trx").read_text() + recipe
-        context = {"GPT.context": str(CONTEXT)} if case.model == "GPT" else {}
-        compiled = trxc.compile(text, filename=f"{case.file}.trx", name="bench", set={**context, **settings})
-        with tempfile.TemporaryDirectory() as folder:
-            compiled.save(folder)
-            self.program = load_artifact(Path(folder)).program
+        artifact = load_artifact(folder)
+        if artifact.manifest["target"] != device:
+            sys.exit(f"{folder} was compiled with `--device {artifact.manifest['target']}`")
+        self.program = artifact.program
         rng = np.random.default_rng(0)
         self.params = jax.tree.map(
             lambda w: w + rng.normal(scale=0.05, size=w.shape).astype(w.dtype), self.program.init(jax.random.key(0))
@@ -213,7 +238,10 @@ def race(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     import numpy as np
 
     case, clock = CASES[name], time.process_time if options.one_core else time.perf_counter
-    compiled = Compiled(case, dict(part.split("=", 1) for part in options.set))
+    with tempfile.TemporaryDirectory() as folder:
+        if not options.prepared:
+            compile_case(case, Path(folder), options)
+        compiled = Compiled(options.prepared / name if options.prepared else Path(folder), options.device)
     rng, vocab = np.random.default_rng(1), compiled.params["table"]["w"].shape[0]
     prompts = [rng.integers(1, vocab, length).tolist() for length in case.lengths]
     ours = Way("trxc", compiled.generate(), options.limit, clock)
@@ -278,7 +306,18 @@ def main() -> None:
         return
     if options.one_core:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    for name in options.only or CASES:
+    sys.path[:0] = [str(WORKLOADS.parents[1] / part) for part in ("compiler", "runtime")]  # they need not be installed
+    if options.prepare:
+        for name in options.only:
+            compile_case(CASES[name], options.prepare / name, options)
+        return
+    os.environ |= {"JAX_PLATFORMS": "cuda" if options.device == "gpu" else "cpu"}
+    os.environ |= {"JAX_DEFAULT_MATMUL_PRECISION": "float32"}
+    try:
+        machine()
+    except (RuntimeError, AssertionError):  # the latter where the build of jaxlib is for CPUs alone
+        sys.exit("jax finds no GPU here")
+    for name in options.only:
         for found in race(name, options):
             print(json.dumps({**found, **machine()}), flush=True)
 

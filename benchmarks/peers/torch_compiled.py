@@ -1,4 +1,4 @@
-"""Generation with `torch.compile`: the step of one token compiled for the whole cache, its weights frozen."""
+"""Generation with `torch.compile`: one step, compiled for the whole cache; on CPUs, with frozen weights."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ def build(model: Transformer, rows: int, prompt: int, limit: int) -> Callable[..
     import torch
     from torch._inductor import config
 
-    from .torch_network import Network, mask_of
+    from .torch_network import PLACE, Network, mask_of
 
-    config.freezing = True
+    config.freezing = PLACE == "cpu"
     places = prompt + limit
-    network = Network(model, rows, places).eval()
+    network = Network(model, rows, places).eval().to(PLACE)
 
     def read(token: Any, at: Any, pads: Any) -> Any:
         return network(token[:, None], at, pads, places, mask_of(at, pads, places))
 
-    step = torch.compile(read, fullgraph=True, dynamic=False)
+    mode = None if PLACE == "cpu" else "reduce-overhead"  # one CUDA graph a token
+    step = torch.compile(read, fullgraph=True, dynamic=False, mode=mode)
 
     def generate(prompts: Sequence[Sequence[int]], count: int) -> Any:
-        tokens, pads = (torch.from_numpy(array).long() for array in left_padded(prompts))
-        at = torch.arange(prompt)
+        tokens, pads = (torch.from_numpy(array).long().to(PLACE) for array in left_padded(prompts))
+        at = torch.arange(prompt, device=PLACE)
         with torch.no_grad():
             token = network(tokens, at, pads, prompt, mask_of(at, pads, prompt))
             drawn = [token]
             for place in range(prompt, prompt + count - 1):
-                token = step(token, torch.tensor([place]), pads).clone()
+                token = step(token, torch.tensor([place], device=PLACE), pads).clone()
                 drawn.append(token)
-        return np.stack([token.numpy() for token in drawn])
+        return np.stack([token.cpu().numpy() for token in drawn])
 
     try:
         generate([[1] * prompt] * rows, 2)

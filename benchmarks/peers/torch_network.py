@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -9,6 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .transformer import Layer, Sizes, Transformer
+
+PLACE = "cuda" if os.environ.get("JAX_PLATFORMS") == "cuda" else "cpu"
+"""The device: PyTorch's word for that of jax."""
 
 
 class Block(nn.Module):
@@ -76,7 +80,7 @@ class Network(nn.Module):
 
 def mask_of(at: Tensor, pads: Tensor, span: int) -> Tensor:
     """Which of `span` places each of the places `at` sees, `bool[rows, 1, chunk, span]`; itself in any case."""
-    keys = torch.arange(span)
+    keys = torch.arange(span, device=at.device)
     seen = (keys <= at[:, None]) & (keys >= pads[:, None, None])
     return (seen | (keys == at[:, None]))[:, None]
 
