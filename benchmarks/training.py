@@ -69,7 +69,7 @@ CHAOTIC = {"f32": (1e-5, 2, 0.03), "mixed_bf16": (0.02, 2, 0.1)}
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], choices=CLASSES, help="these workloads")
-    parser.add_argument("--trainer", action="append", default=[], choices=OTHERS, help="beside trxc")
+    parser.add_argument("--trainer", action="append", default=[], choices=OTHERS["cpu"], help="beside trxc")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--prepare", type=Path, metavar="FOLDER", help="compile into a folder, and race nothing")
@@ -145,7 +145,7 @@ def race(workload: Workload, others: Sequence[str], options: argparse.Namespace)
 
         for module in (OURS, *others):
             caches = workload.folder / f"caches-{module}"
-            worker = stack.enter_context(workload.worker(module, caches, options.allocator, 0.8 / (1 + len(others))))
+            worker = stack.enter_context(workload.worker(module, caches, options.allocator))
             runners[module] = Runner(worker, "cpu" if options.cpu_time else "clock")
             each([module], lambda runner: runner.start(steps))
         compare(runners, initial, later)
@@ -226,7 +226,7 @@ def first_steps(workload: Workload, others: Sequence[str], options: argparse.Nam
 
 def first_step(workload: Workload, module: str, caches: Path, allocator: str) -> dict[str, Any]:
     """One process, from its start to its end after one step."""
-    with workload.worker(module, caches, allocator, 0.8) as worker:
+    with workload.worker(module, caches, allocator) as worker:
         return worker.start(with_loss=False)
 
 
@@ -269,7 +269,7 @@ def machine() -> dict[str, Any]:
 
 def run(options: argparse.Namespace) -> None:
     """Prints the rows of all workloads that were asked for."""
-    others, measure = options.trainer or OTHERS, first_steps if options.first_steps else race
+    others, measure = options.trainer or OTHERS[options.device], first_steps if options.first_steps else race
     groups = [[other] for other in others] if options.pairs else [list(others)]
     for name in options.only:
         for group in groups:

@@ -115,13 +115,13 @@ class Workload:
         self.folder, self.program, self.arrays = folder, compiled / "program.py", folder / "arrays.npz"
         write_arrays(self.program, self.facts, self.arrays)
 
-    def worker(self, module: str, caches: Path, allocator: str, share: float) -> WorkerProcess:
-        """A new process; it keeps what it compiles in the folder `caches`, and jax a share of a GPU's memory."""
+    def worker(self, module: str, caches: Path, allocator: str) -> WorkerProcess:
+        """A new process; it keeps what it compiles in the folder `caches`, and leaves GPU memory to the others."""
         facts = self.facts
         environment = {**os.environ, "JAX_PLATFORMS": "cuda" if facts.device == "gpu" else "cpu"}
         environment |= {"XDG_CACHE_HOME": str(caches), "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor")}
         environment |= {"TRXC_BENCHMARK_DEVICE": facts.device, "TRXC_BENCHMARK_PRECISION": facts.precision}
-        environment["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{share:.3f}"
+        environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         if module == OURS:
             environment[PROGRAM] = str(self.program.resolve())
             if facts.device == "cpu" and allocator == "arranged":

@@ -36,7 +36,8 @@ def test_what_is_prepared_is_raced_without_the_compiler(tmp_path: Path) -> None:
     assert ours["settings"] == plain["settings"] == {"bench.batch": "16"}
     assert ours["loss"] == pytest.approx(plain["loss"], rel=1e-5)
     assert ours["items_per_second"] == pytest.approx(16 / ours["step_seconds"], rel=1e-3)
-    assert 0 < ours["reached"] < 1.5
+    flops = json.loads((tmp_path / "build" / "w1_mlp" / "facts.json").read_text())["flops"]
+    assert ours["reached"] == pytest.approx(flops / ours["step_seconds"] / ours["ceiling"], rel=1e-2)
 
 
 def test_a_gpu_that_is_not_there_is_said() -> None:
