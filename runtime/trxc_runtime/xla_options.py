@@ -37,9 +37,14 @@ ARRANGED = ("TRXC_ALLOCATOR", "arranged")
 
 ENDED = """\
 error: XLA ended the process while it compiled the training step
-  = note: that is a fault of XLA's, in an option that makes steps faster
-  = help: the same command again compiles without that option
+  = note: that is a fault of XLA's, in an option that makes steps faster, `xla_cpu_use_multi_output_fusion`
+  = help: {}
 """
+AGAIN = "the same command again compiles without it"
+YOURS = "it is in your `XLA_FLAGS`: leave it out there"
+_asked: set[str] = set()
+"""The programs, by their hash, for which this process has asked for fusion; else it is the user's choice."""
+
 _BESIDE = """\
 import os, sys
 if not sys.stdin.buffer.read(1) and os.path.exists(sys.argv[1]) and os.path.getsize(sys.argv[1]):
@@ -65,6 +70,8 @@ def use_xla_options(artifact: Artifact, say: Callable[[str], None]) -> None:
             wanted.remove(FUSION)
         if ended:
             say(f"steps are compiled without multi-output fusion: XLA ended a process over it (`{mark}`)")
+    if FUSION in wanted:
+        _asked.add(artifact.sha256)
     if wanted:
         os.environ["XLA_FLAGS"] = f"{flags} {FLAG}{','.join(wanted)}".strip()
 
@@ -86,7 +93,7 @@ def compiling(artifact: Artifact) -> Generator[None, None, None]:
         return
     before = faulthandler.is_enabled()
     try:
-        with file, _beside(mark):
+        with file, _beside(mark, ENDED.format(AGAIN if artifact.sha256 in _asked else YOURS)):
             faulthandler.enable(file, all_threads=False)
             try:
                 yield
@@ -107,9 +114,9 @@ def _opened(mark: Path) -> IO[str] | None:
 
 
 @contextlib.contextmanager
-def _beside(mark: Path) -> Generator[None, None, None]:
+def _beside(mark: Path, ended: str) -> Generator[None, None, None]:
     """A process that is told when all went well, and speaks up if it never is and the mark was written to."""
-    command = [sys.executable, "-I", "-S", "-c", _BESIDE, str(mark), ENDED]
+    command = [sys.executable, "-I", "-S", "-c", _BESIDE, str(mark), ended]
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     except OSError:

@@ -97,11 +97,20 @@ def test_a_process_that_dies_of_it_says_so_and_the_next_does_without(tmp_path: P
     if first.returncode == 0:
         pytest.skip("this XLA compiles it")
     assert "error: XLA ended the process while it compiled the training step" in first.stderr
+    assert "= help: the same command again compiles without it" in first.stderr
     assert marks(tmp_path) == 1
     second = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"))
     assert second.returncode == 0, second.stderr
     assert "steps are compiled without multi-output fusion" in second.stderr
     assert second.stdout == "flags: --xla_backend_extra_options=xla_cpu_disable_loop_unrolling\n"
+
+
+def test_who_asks_for_it_himself_is_told_where(tmp_path: Path) -> None:
+    flags = f"--xla_backend_extra_options={FUSION}"
+    died = process(tmp_path, TRAIN, artifact(tmp_path / "artifact"), str(tmp_path / "run"), XLA_FLAGS=flags)
+    if died.returncode == 0:
+        pytest.skip("this XLA compiles it")
+    assert "= help: it is in your `XLA_FLAGS`: leave it out there" in died.stderr
 
 
 def test_a_process_that_is_stopped_leaves_no_mark(tmp_path: Path) -> None:
