@@ -148,7 +148,7 @@ def test_few_windows_are_left_to_xla() -> None:
 
 def test_what_a_loop_keeps(capsys: pytest.CaptureFixture[str]) -> None:
     """The result by its name, and none of the 16 products nor the sums of windows."""
-    names = namespace(compiled("repeat(8, Unit)"))
+    names = namespace(compiled("repeat(16, Unit)"))
 
     def layer(x: Any, w: Any) -> Any:
         return jnp.sum(jnp.tanh(names["winograd_conv"](x, w, ((1, 1), (1, 1)))))
