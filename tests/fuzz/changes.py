@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from trxc.ir import Op, Region, Value
@@ -149,3 +150,11 @@ def without_axes(text_of: Any) -> Any:
 def in_place(along: Any) -> Any:
     """An axis that is normalised over taken for one that goes place by place."""
     return lambda self, use, operand, axis: Along(axis)
+
+
+def without_numbers(key: Any) -> Any:
+    def wrong(written: Any) -> object:
+        body = [replace(line, code=re.sub(r"\d+", "0", line.code)) for line in written.body]
+        return key(replace(written, body=body))
+
+    return wrong

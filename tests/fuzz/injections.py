@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from trxc.emit import layers as emitted_layers
 from trxc.ir import merge as merging
 from trxc.ir.printer import to_text
 from trxc.passes import attention_form, folding, pipeline, rewrites, run_passes, simplify
@@ -131,6 +132,8 @@ INJECTIONS: tuple[Injection, ...] = (
     Injection("a softmax over time goes place by place", "derive-decoding", "ahead",
               replaced(type(breaking.OPS["softmax"]), "along", changes.in_place)),
     # emission
+    Injection("functions that differ in a number are written once", "emission of functions", "jax",
+              replaced(emitted_layers, "_key", changes.without_numbers)),
     Injection("layers in the opposite order", "emission of layers", "jax",
               written("unstacked", "in zip(*slices)", "in reversed(list(zip(*slices)))")),
     Injection("`keepdims` is forgotten", "emission of reductions", "jax", emitting("mean", ", keepdims=True", "")),

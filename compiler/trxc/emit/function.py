@@ -12,6 +12,7 @@ from ..types import ANY
 from . import loops as loops  # registers how loops and branches are written
 from .dtypes import shape_comment
 from .expressions import literal, parse
+from .layout import WIDTH
 from .lines import Line
 from .names import docstring
 from .pending import Pending, named
@@ -38,14 +39,31 @@ class Form:
     key: str = "key"
 
 
+@dataclass
+class Definition:
+    """A Python function as it is written: its name, parameters and docstring, and the lines of its body."""
+
+    name: str
+    parameters: list[str]
+    doc: str
+    body: list[Line]
+    span: Span | None
+
+    @property
+    def lines(self) -> list[Line]:
+        """All lines of the definition."""
+        head = [Line(line, self.span) for line in definition(self.name, self.parameters)]
+        return [*head, *(Line(line) for line in docstring(self.doc, "    ")), *self.body]
+
+
 def layer_form(program: ProgramContext, function: Function) -> Form:
     """The form of a layer instance."""
     first = function.doc.strip().split("\n")[0]
     return Form(program.functions[function.name], first or f"{function.title or function.name}.")
 
 
-def write_function(program: ProgramContext, function: Function, form: Form) -> list[Line]:
-    """The lines of a function; notes which sizes it takes by keyword."""
+def write_function(program: ProgramContext, function: Function, form: Form) -> Definition:
+    """A function as Python writes it; notes which sizes it takes by keyword."""
     needs = program.needs.functions[function.name]
     context = FunctionContext(program, function, Uses(function, lambda op: program.needs.op(op).changes))
     names = Names(program.reserved, {*program.functions.values(), *program.symbols.values(), form.source})
@@ -56,13 +74,11 @@ def write_function(program: ProgramContext, function: Function, form: Form) -> l
     _return(writer, function, form, needs.changes)
     bound = bind_symbols(context.symbols, function.inputs, inputs, program.symbols)
     program.sizes[function.name] = tuple(bound.missing)
-    head = _signature(program, function, form, inputs, bound)
-    head += [Line(line) for line in docstring(form.doc, "    ")]
-    if form.source:
-        head += _from_dict(function, form, inputs, writer, bound)
+    head = _from_dict(function, form, inputs, writer, bound) if form.source else []
     head += _size_lines(program, function, inputs, bound)
-    gap = [Line("")] if context.lines and context.lines[0].text.lstrip().startswith("def ") else []
-    return head + gap + context.lines
+    gap = [Line("")] if context.lines and context.lines[0].code.lstrip().startswith("def ") else []
+    parameters = _parameters(program, function, form, inputs, bound)
+    return Definition(form.name, parameters, form.doc, head + gap + context.lines, function.span)
 
 
 def _bind_inputs(writer: RegionWriter, function: Function) -> list[str]:
@@ -77,16 +93,16 @@ def _bind_inputs(writer: RegionWriter, function: Function) -> list[str]:
     return names
 
 
-def _signature(
+def _parameters(
     program: ProgramContext, function: Function, form: Form, inputs: Sequence[str], bound: Bindings
-) -> list[Line]:
+) -> list[str]:
     needs = program.needs.functions[function.name]
     parameters = list(form.parameters)
     if not form.source:
         parameters = ["params"] * needs.params + ["state"] * needs.state + list(inputs) + ["key"] * needs.key
         sizes = [program.symbols[symbol] for symbol in bound.missing]
         parameters += ["*", *sizes] if sizes else []
-    return [Line(line, function.span) for line in definition(form.name, parameters)]
+    return parameters
 
 
 def definition(name: str, parameters: Sequence[str], indent: int = 0) -> list[str]:
@@ -110,8 +126,8 @@ def _from_dict(
         if value not in writer.context.uses.sites and at not in bound.axes and f"{name}.shape" not in solved:
             continue
         line = f"    {name} = {form.source}[{literal(value.name or name)}]"
-        comment = f"  # {shape_comment(value.type)}" if value.type.rank else ""
-        lines.append(Line(line + comment if len(line + comment) <= 88 else line, function.span))
+        comment = shape_comment(value.type) if value.type.rank else ""
+        lines.append(Line(line, function.span, comment if len(line) + len(comment) + 4 <= WIDTH else ""))
     return lines
 
 

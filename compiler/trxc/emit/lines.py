@@ -9,10 +9,16 @@ from ..source import Span
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the program."""
+    """A line of the program: code, the place that it comes from, and the comment at its end."""
 
-    text: str
+    code: str
     span: Span | None = None
+    comment: str = ""
+
+    @property
+    def text(self) -> str:
+        """The line as it stands in the program."""
+        return f"{self.code}  # {self.comment}" if self.comment else self.code
 
 
 def plain(text: str) -> list[Line]:

@@ -85,7 +85,7 @@ def _keys(writer: RegionWriter, op: Op, path: Path, count: str) -> ast.expr:
 def _header(writer: RegionWriter, op: Op, wanted: str, parameters: str) -> str:
     """The lines that begin an inner function, a blank one before them."""
     name = writer.names.take(wanted, writer.now, writer.now, beside=True)
-    before = writer.context.lines[-1].text if writer.context.lines else ""
+    before = writer.context.lines[-1].code if writer.context.lines else ""
     if before and not before.endswith(":"):
         writer.line("")
     if "remat" in op.attributes:

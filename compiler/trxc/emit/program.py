@@ -19,8 +19,8 @@ from . import entries
 from .decoding import kept_states, write_decode, write_prepare, write_split
 from .example import write_main
 from .extern import extern_modules, top_levels
-from .function import layer_form, write_function
 from .initial import sizes_of, write_init, write_init_state
+from .layers import write_layers
 from .lines import Line, plain
 from .mesh import write_placement, write_shape
 from .names import CONTRACT, comment_text, fresh, reserved_names
@@ -125,11 +125,7 @@ def _blocks(
 ) -> list[list[Line]]:
     module = context.module
     folded = {module.roles[role] for role in ROLES if role in module.roles and is_folded(context, role)}
-    blocks = [
-        write_function(context, module.functions[name], layer_form(context, module.functions[name]))
-        for name in order
-        if name not in folded
-    ]
+    blocks = write_layers(context, [module.functions[name] for name in order if name not in folded])
     blocks += [write_init(context, weights), write_init_state(context, states)]
     blocks += [write_role(context, role) for name, role in ROLES.items() if name in module.roles]
     if STEP in module.roles:

@@ -294,9 +294,8 @@ class RegionWriter:
     def emit(self, prefix: str, item: Pending, span: Span | None, comment: str = "") -> None:
         """A statement, with a comment where there is room for it."""
         lines = statement(prefix, item.tree(), self.indent)
-        if comment and len(lines[-1]) + len(comment) + 4 <= WIDTH and len(lines) == 1:
-            lines[-1] += f"  # {comment}"
-        self.context.lines += [Line(line, span) for line in lines]
+        room = len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= WIDTH
+        self.context.lines += [Line(line, span, comment if room else "") for line in lines]
 
     def line(self, text: str, span: Span | None = None) -> None:
         """A line of text."""

@@ -64,7 +64,7 @@ def write_role(program: ProgramContext, role: Role) -> list[Line]:
     if is_folded(program, role.name):
         first = function.doc.strip().split("\n")[0]
         form = Form(role.name, first or role.doc, role.source, role.parameters, role.gives, role.key)
-        lines = write_function(program, function, form)
+        lines = write_function(program, function, form).lines
     else:
         lines = _calling(program, role, function)
     if missing := program.sizes[function.name]:
