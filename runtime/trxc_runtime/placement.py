@@ -48,26 +48,28 @@ class Placement:
         """The context that the program's functions run in."""
         return jax.set_mesh(self.mesh) if self.mesh is not None else contextlib.nullcontext()
 
-    def place(self, tree: dict[str, Tree], optimizer: Any) -> dict[str, Tree]:
-        """Put ``{"params", "state", "opt_state"}`` in place; statistics of a parameter lie beside it."""
+    def shardings(self, tree: dict[str, Tree], optimizer: Any) -> dict[str, Tree] | None:
+        """Where the leaves of ``{"params", "state", "opt_state"}`` lie; None without a mesh.
+
+        Shapes are enough for leaves. Statistics of a parameter lie beside it.
+        """
         if self.mesh is None:
-            return tree
+            return None
         everywhere = jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec())
 
         def beside(leaf: Any, sharding: Any) -> Any:
             if _is_masked(leaf):  # frozen weights have no statistics, and `sharding` is then a whole subtree
                 return leaf
-            fits = len(sharding.spec) <= leaf.ndim
-            return jax.device_put(leaf, sharding if fits else everywhere)
+            return sharding if len(sharding.spec) <= leaf.ndim else everywhere
 
-        def copy(leaf: Any) -> Any:
-            return jax.device_put(leaf, everywhere)
+        def copied(leaf: Any) -> Any:
+            return everywhere
 
         return {
-            "params": jax.device_put(tree["params"], self.params),
-            "state": jax.tree.map(copy, tree["state"]),
+            "params": self.params,
+            "state": jax.tree.map(copied, tree["state"]),
             "opt_state": optax.tree.map_params(
-                optimizer, beside, tree["opt_state"], self.params, transform_non_params=copy, is_leaf=_is_masked
+                optimizer, beside, tree["opt_state"], self.params, transform_non_params=copied, is_leaf=_is_masked
             ),
         }
 

@@ -74,7 +74,7 @@ def read_prompts(
             counts, start = counts[0], start[0]
         found, kept = functions.read(given, kept, tokens, jnp.asarray(start), jnp.asarray(counts), capacity=capacity)
         logits = found if logits is None else jnp.where(jnp.asarray(counts > 0)[..., None], found, logits)
-    after = jnp.asarray(longest if shared else lengths, jnp.int32)
+    after = given.beside(jnp.asarray(longest if shared else lengths, jnp.int32))
     return Reading(rows, given, kept, logits, after, longest, capacity, most)
 
 

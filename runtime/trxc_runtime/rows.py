@@ -28,6 +28,23 @@ class Given(NamedTuple):
     state: Tree
     inputs: Mapping[str, Any]
 
+    def beside(self, tree: Tree) -> Tree:
+        """``tree`` on the devices that the weights are bound to, as what is computed from them will be.
+
+        jax compiles a function once more where an argument is bound to devices that was not before. Weights of a
+        checkpoint are, fresh ones and numbers of Python's are not.
+        """
+        bound = next((leaf.sharding for leaf in jax.tree.leaves(self.params) if _is_bound(leaf)), None)
+        if bound is None:
+            return tree
+        if isinstance(bound, jax.sharding.NamedSharding):
+            bound = jax.sharding.NamedSharding(bound.mesh, jax.sharding.PartitionSpec())
+
+        def put(leaf: Any) -> Any:
+            return leaf if _is_bound(leaf) else jax.device_put(leaf, bound)
+
+        return jax.tree.map(put, tree)
+
 
 @dataclass(frozen=True)
 class Rows(ABC):
@@ -310,3 +327,7 @@ def compiled(rows: Rows) -> Compiled:
         without_fusion(rows.read, static_argnames="capacity", donate_argnums=1),
         without_fusion(rows.grow, static_argnums=(2, 3)),
     )
+
+
+def _is_bound(leaf: Any) -> bool:
+    return bool(getattr(leaf, "committed", False))

@@ -148,8 +148,10 @@ class _Phase:
         goal = min(said.least + BURST, self.bounds.most)
         for side, reading in ((held.target, self.reading), (held.draft, proposer)):
             reading.make_room(int(np.max(np.where(said.ended, 0, side.place))) + BURST + 2 * ahead + 1)
-        held = held._replace(
-            target=held.target._replace(kept=self.reading.kept), draft=held.draft._replace(kept=proposer.kept)
+        held = self.reading.given.beside(
+            held._replace(
+                target=held.target._replace(kept=self.reading.kept), draft=held.draft._replace(kept=proposer.kept)
+            )
         )
         self.reading.kept = proposer.kept = None
         rounds = compiled_rounds(self.reading.rows, self.draft.rows, ahead, BURST + ahead)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from .artifact import Artifact, load_artifact
+from .beginning import begin
 from .ceilings import copy_rate, product_rate
 from .compile_cache import use_compile_cache
 from .errors import RunError
 from .peak import peak_memory
 from .placement import Placement
-from .training import begin
 from .untyped import jax
 from .xla_options import compiling, use_xla_options
 
@@ -83,9 +83,8 @@ def speed_of(
     products = product_rate(dtype)
     program, placement = loaded.program, Placement.of(loaded.program, warn)
     with placement.context():
-        optimizer = program.optimizer()
-        placed = placement.place(begin(loaded, optimizer, seed=0), optimizer)
-        tree = (placed["params"], placed["state"], placed["opt_state"])
+        first = begin(program, placement, seed=0)
+        tree = (first["params"], first["state"], first["opt_state"])
         given = (placement.put(batch), jax.random.key(0))
         began = time.perf_counter()
         lowered = program.train_step.lower(*tree, *given)

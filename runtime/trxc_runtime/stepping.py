@@ -114,7 +114,7 @@ def _burst(
     """Draws ``count`` tokens, ``i32[count, rows]``, and reads them."""
     burst = _compiled_burst(reading.rows)
     kept, reading.kept = reading.kept, None
-    held = (kept, carry, reading.logits, reading.start, ended)
+    held = (kept, *reading.given.beside((carry, reading.logits, reading.start, ended)))
     numbers = (drawn, count, ENDED if eos is None else eos)
     tokens, held = burst(reading.given, stages, held, key, numbers, capacity=reading.capacity)
     reading.kept, carry, reading.logits, reading.start, ended = held

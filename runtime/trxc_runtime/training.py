@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .artifact import Artifact, load_artifact, part
+from .beginning import begin, forms
 from .best import Best
 from .checkpoint import Checkpoints, Restored
 from .compile_cache import use_compile_cache
@@ -150,15 +151,16 @@ class _Trainer:
     def _start(self, seed: int, placement: Placement, interrupts: Interrupts) -> Training:
         """Fresh weights, or the newest checkpoint's, and everything else that follows from the step."""
         artifact, folder = self.artifact, self.folder
-        optimizer = artifact.program.optimizer()
         keep = part(artifact.train, "checkpoint").get("keep") or 1
         checkpoints = Checkpoints(folder.checkpoints, keep, layout=layout_of(artifact.manifest))
-        tree = placement.place(begin(artifact, optimizer, seed), optimizer)
-        restored = checkpoints.restore_newest(tree, self.progress.warn) or Restored(tree, {"step": 0})
+        like = forms(artifact.program, placement)
+        restored = checkpoints.restore_newest(like, self.progress.warn)
+        if restored is None:
+            restored = Restored(begin(artifact.program, placement, seed), {"step": 0})
         best = Best.read(restored.facts.get("best"))
         checkpoints.best = best.step if best else None
         checkpoints.discard_after(restored.step)
-        self._announce(restored.step, tree, seed)
+        self._announce(restored.step, like, seed)
         log = MetricsLog(folder.metrics, folder.events, restored.step)
         return Training(
             artifact=artifact,
@@ -224,12 +226,6 @@ class _Trainer:
         conclude(training, status, seconds)
         exit_status = training.interrupts.status if received is not None else 0
         return Result(self.folder.path, status, exit_status, training.step, self.steps, training.last, best)
-
-
-def begin(artifact: Artifact, optimizer: Any, seed: int) -> dict[str, Tree]:
-    """What training begins with: weights, what the model keeps beside them, and what the optimizer does."""
-    params = artifact.program.init(jax.random.key(seed))
-    return {"params": params, "state": artifact.program.init_state(), "opt_state": optimizer.init(params)}
 
 
 def _last_evaluation(folder: RunFolder) -> dict[str, float]:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -14,7 +13,6 @@ from click.testing import CliRunner, Result
 from trxc.cli.shell.application import application
 from trxc.cli.shell.variants_at_work import fingerprint
 from trxc.emit import training
-from trxc_runtime.placement import Placement
 
 PROGRAM = """
 model Net(vocab: int = 6, embed: int = 8) {
@@ -98,21 +96,3 @@ def test_a_fingerprint_is_of_the_weights_not_of_their_storage() -> None:
     stacked = fingerprint(one, {"parameters": {"a": layers}, "state": {}})
     assert stacked == fingerprint(two, {"parameters": {"a_0": layers[0], "a_1": layers[1]}, "state": {}})
     assert stacked != fingerprint(two, {"parameters": {"a_0": layers[0], "a_1": layers[1] + 1e-6}, "state": {}})
-
-
-def test_frozen_weights_are_placed_on_a_mesh() -> None:
-    """Statistics of a frozen weight are a hole in the optimizer's tree."""
-    optax = pytest.importorskip("optax")
-    params = {"a": {"w": np.ones((2, 2), np.float32)}, "b": {"w": np.ones((2,), np.float32)}}
-    labels = {"a": "freeze", "b": "train"}
-    optimizer = optax.multi_transform({"train": optax.adam(0.1), "freeze": optax.set_to_zero()}, labels)
-    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    split = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
-    placement = Placement(mesh, jax.tree.map(lambda leaf: split, params), {})
-    tree = {"params": params, "state": {}, "opt_state": optimizer.init(params)}
-    placed = placement.place(tree, optimizer)
-    assert jax.tree.structure(placed) == jax.tree.structure(tree)
-    (mean,) = [
-        leaf for path, leaf in jax.tree.leaves_with_path(placed["opt_state"]) if ".mu" in jax.tree_util.keystr(path)
-    ]
-    assert mean.sharding == split

@@ -27,7 +27,7 @@ def write_init(program: ProgramContext, weights: Sequence[BoundParameter]) -> li
     """`init(key)`."""
     key = parse("key")
     tree = nested([(w.path, initial(program, w, key)) for w in weights])
-    lines = ["def init(key):", '    """The weights at the start, from a random key."""']
+    lines = ["@jax.jit", "def init(key):", '    """The weights at the start, from a random key."""']
     return [Line(line) for line in (*lines, *statement("return ", tree, 4))]
 
 

@@ -104,6 +104,7 @@ def gpt_train(params, tokens, key):
     return linear(layer_norm(params["layer_norm"], x), w.T)  # f32[batch, seq, vocab]
 
 
+@jax.jit
 def init(key):
     """The weights at the start, from a random key."""
     return {

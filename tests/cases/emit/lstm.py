@@ -37,6 +37,7 @@ def lstm(params, x, key):
     return y, last
 
 
+@jax.jit
 def init(key):
     """The weights at the start, from a random key."""
     return {

@@ -32,6 +32,7 @@ def loss_(params, lambda_):
     return import_ + jax_.astype(jnp.float32)  # f32[batch, c]
 
 
+@jax.jit
 def init(key):
     """The weights at the start, from a random key."""
     return {

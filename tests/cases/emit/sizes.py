@@ -21,6 +21,7 @@ def main_model(pairs, other):
     return spread(first, n=n) / jnp.float32(m * n + 1), jnp.sum(other) * 2
 
 
+@jax.jit
 def init(key):
     """The weights at the start, from a random key."""
     return {}

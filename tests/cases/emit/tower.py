@@ -65,6 +65,7 @@ def tower_train(params, state, x):
     return x, new_state
 
 
+@jax.jit
 def init(key):
     """The weights at the start, from a random key."""
     return {
