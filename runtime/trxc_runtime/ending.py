@@ -5,7 +5,7 @@ from __future__ import annotations
 from .artifact import Artifact
 from .errors import INTERNAL_FAULT, RUN_FAILED, RunError, first_line, is_disk_full, is_out_of_memory
 from .loop import Training
-from .progress import duration, shown
+from .progress import duration, shown, steps_said
 from .report import write_report
 from .sample_text import sample_text
 from .traceback_map import explain_exception
@@ -22,7 +22,7 @@ def conclude(training: Training, status: str, seconds: float) -> None:
         return
     sample = sample_text(training) if training.artifact.recipe.get("generate") else None
     write_report(training.run, sample)
-    progress.say(f"finished {training.step:,} steps in {duration(seconds)}" + _measured(training))
+    progress.say(f"finished {steps_said(training.step)} in {duration(seconds)}" + _measured(training))
     for line in _next(training, sample is not None):
         progress.say(f"  {line}")
     progress.say(f"  {path / 'report.html'} has the curves")

@@ -143,6 +143,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def steps_said(number: int) -> str:
+    """``1 step``, ``1,200 steps``."""
+    return f"{number:,} step{'' if number == 1 else 's'}"
+
+
 def _count(value: float) -> str:
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= size:

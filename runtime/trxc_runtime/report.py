@@ -15,7 +15,7 @@ from .artifact import MANIFEST, part, read_manifest
 from .chart import Point, Series, line_chart, smooth
 from .files import write_text
 from .metrics import Line, read
-from .progress import duration
+from .progress import duration, steps_said
 from .report_style import STYLE
 from .run_folder import RunFolder
 from .signatures import declared_type
@@ -67,7 +67,7 @@ def _header(facts: Mapping[str, Any]) -> str:
 
 def _tiles(facts: Mapping[str, Any], lines: Sequence[Line], manifest: Mapping[str, Any]) -> str:
     step = max([int(facts.get("step") or 0), *(int(line["step"]) for line in lines)])
-    tiles = [(f"{step:,}", f"of {facts.get('steps') or 0:,} steps")]
+    tiles = [(f"{step:,}", f"of {steps_said(int(facts.get('steps') or 0))}")]
     if best := facts.get("best"):
         tiles.append((number(best["value"]), f"best {best['metric']}, step {best['step']:,}"))
     evaluated = [line for line in lines if line["split"] != "train"]

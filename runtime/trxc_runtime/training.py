@@ -22,7 +22,7 @@ from .loop import Training, run_loop
 from .metrics import MetricsLog
 from .metrics import read as read_metrics
 from .placement import Placement
-from .progress import Progress
+from .progress import Progress, steps_said
 from .recipe_data import load_data, root_of, steps_of
 from .report import write_report
 from .run_folder import RunFolder
@@ -111,9 +111,10 @@ def _already_done(folder: RunFolder, steps: int, progress: Progress) -> Result |
     facts = folder.read()
     if facts.get("status") != "finished" or int(facts.get("step", 0)) < steps:
         return None
-    progress.say(f"`{folder.path}` is finished: {facts['step']:,} steps are done. More `--steps` train it further;")
+    done = int(facts["step"])
+    progress.say(f"`{folder.path}` is finished, with {steps_said(done)} done. More `--steps` train it further;")
     progress.say("`--force` starts it over")
-    return Result(folder.path, "finished", 0, facts["step"], steps, facts.get("metrics") or {}, facts.get("best"))
+    return Result(folder.path, "finished", 0, done, steps, facts.get("metrics") or {}, facts.get("best"))
 
 
 @dataclass

@@ -24,7 +24,7 @@ from trxc_runtime.ending import describe_failure
 from trxc_runtime.errors import RunError, is_disk_full
 from trxc_runtime.meter import Meter
 from trxc_runtime.metrics import MetricsLog, read
-from trxc_runtime.progress import Pace, Progress, duration
+from trxc_runtime.progress import Pace, Progress, duration, steps_said
 from trxc_runtime.report import render_report, shown_value
 from trxc_runtime.run_folder import RunFolder
 from trxc_runtime.seal import DamagedError, check_seal, write_seal
@@ -250,6 +250,10 @@ def test_plain_progress_prints_few_lines(tmp_path: Path, capsys: pytest.CaptureF
     assert lines == (tmp_path / "log.txt").read_text().splitlines()
     assert lines[-1] == "step 2,000/2,000 · loss 1.0000 · 5 steps/s · 10 k tokens/s · lr 1.00e-03 · 0 s left"
     assert [duration(5), duration(200), duration(7500)] == ["5 s", "3 min 20 s", "2 h 05 min"]
+
+
+def test_steps_as_people_say_them() -> None:
+    assert [steps_said(number) for number in (0, 1, 2, 1200)] == ["0 steps", "1 step", "2 steps", "1,200 steps"]
 
 
 def test_the_report_escapes_everything(tmp_path: Path) -> None:

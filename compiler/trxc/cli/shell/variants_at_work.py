@@ -111,7 +111,9 @@ class _Training:
         measured: list[Any] = []
         with placement.context():
             tree = {"params": params, "state": state, "opt_state": self._opt_state(optimizer.init(params))}
-            carried = tuple(placement.place(tree, optimizer).values())
+            places = placement.shardings(tree, optimizer)
+            tree = tree if places is None else jax.device_put(tree, places)
+            carried = [tree[name] for name in ("params", "state", "opt_state")]
             step = program.train_step if self.parts == 1 else self._by_hand(optimizer)
             for at in range(len(next(iter(batches.values())))):
                 batch = placement.put({name: self._field(name, stacked[at]) for name, stacked in batches.items()})
