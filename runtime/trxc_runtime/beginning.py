@@ -1,9 +1,10 @@
 """What training begins with, made by one compiled function: each device makes its own part of it.
 
 No weight is ever whole on a device of a mesh that shares it out, so that a model may be larger than one device; drawn
-numbers are the same on any mesh. One function is also compiled sooner than one for each shape and operation: first
-weights of w4_gpt, w2_resnet and g3_resnet50 (`benchmarks/workloads`) take 1.0, 1.9 and 4.5 s in a fresh process where
-they took 2.6, 4.3 and 10.1 (two cores of an x86-64 server, jax 0.10.2, empty cache).
+numbers are the same on any mesh. One function is also compiled sooner than one for each shape and operation, as long as
+few weights are of one shape: with an empty cache it takes 0.41 of the time for w4_gpt (4.4 s before), 0.49 for
+w2_resnet, 0.44 for g3_resnet50 (17 s) and 0.96 for w8_translator (`benchmarks/workloads`, three pairs of processes by
+turns on two busy cores of an x86-64 server, jax 0.10.2).
 """
 
 from __future__ import annotations
