@@ -8,7 +8,7 @@
 Compiles `benchmarks/workloads/NAME.trx` (or a file) twice, checks that both give the same first loss and gradient norm,
 and prints one JSON line: medians of the step time in seconds, the ratio with ÷ without (below 1 the pass pays) round by
 round with its spread, XLA's compile time, its temporaries in MB, and the lines of the program. The process has the
-allocator and the options of XLA's that `trxc train` arranges, unless `--allocator system`.
+options of XLA's that `trxc train` sets, and the allocator that it arranges, unless `--allocator` says another.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from trainers.compiled import ALLOCATORS, arranged_allocator, with_allocator
+
+from trxc.plan.xla_options import xla_flags
+
 WORKLOADS = Path(__file__).parent / "workloads"
 
 
@@ -36,16 +40,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--target", default="cpu")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=3, help="steps a round of each")
-    parser.add_argument("--allocator", choices=("arranged", "system"), default="arranged")
+    parser.add_argument("--allocator", choices=ALLOCATORS, default=arranged_allocator())
     return parser.parse_args()
 
 
-def arrange() -> None:
-    """Starts the process anew with the allocator's settings."""
-    from trxc.cli.shell.allocator import arranged_environment
-
-    environment = arranged_environment(os.environ)
-    if environment is not None:
+def arrange(allocator: str) -> None:
+    """Starts the process anew, once, with an allocator."""
+    environment = with_allocator(os.environ, allocator)
+    if environment != os.environ:
         os.execve(sys.executable, [sys.executable, *sys.argv], environment)
 
 
@@ -108,10 +110,7 @@ def compare(path: Path, without: tuple[str, ...], options: argparse.Namespace) -
     ]
     if programs[0].source == programs[1].source:
         return {"workload": path.stem, "without": without, "same_program": True}
-    if options.allocator == "arranged":
-        from trxc.plan.xla_options import xla_flags
-
-        os.environ |= xla_flags(programs[0].manifest["xla_options"])  # read when jax first compiles
+    os.environ |= xla_flags(programs[0].manifest["xla_options"])  # read when jax first compiles
     batch = random_batch(programs[0], programs[0].manifest["recipe"]["train"]["batch"])
     on, off = (Variant(program, batch) for program in programs)
     for name, value in on.first.items():
@@ -139,8 +138,7 @@ def machine() -> dict[str, Any]:
 
 def main() -> None:
     options = arguments()
-    if options.allocator == "arranged":
-        arrange()
+    arrange(options.allocator)
     from trxc.passes import PASS_NAMES, REQUIRED
 
     path = Path(options.workload)

@@ -16,12 +16,12 @@ median and spread; tokens or examples a second; the share of what a product of m
 the start of its process to the end of its first step, compilation of the `.trx` file included; what XLA takes for
 temporaries; the most memory that the process had, on a GPU of the GPU's.
 
-On CPUs all is float32. The process of trxc has the allocator and the options of XLA's that `trxc train` arranges,
-unless `--allocator system`; those of others have the environment as it is, with empty caches. For machines that have
-other work, `--cpu-time` counts the processor's time, and `--one-core` keeps everything on one core: threads of PyTorch
-that wait for each other count as if they worked. `--first-steps` measures only the first step, in new processes without
-the loss: cold, and again with the caches that the first run left. Where memory is short, `--pairs` races trxc with one
-other at a time.
+On CPUs all is float32. The process of trxc has the options of XLA's that `trxc train` sets, and the allocator that it
+arranges, unless `--allocator` says another; those of others have the environment as it is, with empty caches. For
+machines that have other work, `--cpu-time` counts the processor's time, and `--one-core` keeps everything on one core:
+threads of PyTorch that wait for each other count as if they worked. `--first-steps` measures only the first step, in
+new processes without the loss: cold, and again with the caches that the first run left. Where memory is short,
+`--pairs` races trxc with one other at a time.
 
 A trainer whose packages are missing is left out with a line that names them. All of them (of `torch`, the build for
 CPUs is smaller and as good there), and apart from them Trax, which brings TensorFlow:
@@ -55,7 +55,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers import OTHERS
-from trainers.compiled import CLASSES, OURS, Workload, compile_workload
+from trainers.compiled import ALLOCATORS, CLASSES, OURS, Workload, arranged_allocator, compile_workload
 from trainers.process import LeftOutError, WorkerProcess
 from trainers.tables import plot, read, table
 
@@ -76,7 +76,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prepared", type=Path, metavar="FOLDER", help="take what was compiled from a folder")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2.0, help="about how long a turn is (default: 2)")
-    parser.add_argument("--allocator", choices=("arranged", "system"), default="arranged", help="of trxc's process")
+    parser.add_argument("--allocator", choices=ALLOCATORS, default=arranged_allocator(), help="of trxc's process")
     parser.add_argument("--cpu-time", action="store_true", help="count the processor's time, not the clock's")
     parser.add_argument("--one-core", action="store_true", help="stay on one core")
     parser.add_argument("--pairs", action="store_true", help="race trxc with one other at a time")

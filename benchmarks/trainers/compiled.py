@@ -35,6 +35,9 @@ CLASSES = {
 }
 """How many ids or classes there are, by workload; those of a GPU are named with a g."""
 
+ALLOCATORS = ("tcmalloc", "glibc", "system")
+"""Those of a process that trains: tcmalloc where the system has it, glibc's with settings, and glibc's as it is."""
+
 FORWARD_PASSES = 3
 """What a step's arithmetic is counted as: backward has two products for each of forward's."""
 
@@ -124,17 +127,28 @@ class Workload:
         environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         if module == OURS:
             environment[PROGRAM] = str(self.program.resolve())
-            if facts.device == "cpu" and allocator == "arranged":
-                environment = arranged(environment, facts.xla_options)
+            if facts.device == "cpu":
+                from trxc.plan.xla_options import xla_flags
+
+                environment = {**with_allocator(environment, allocator), **xla_flags(facts.xla_options)}
         return WorkerProcess(module, facts.name, self.arrays, environment)
 
 
-def arranged(environment: Mapping[str, str], xla_options: list[str]) -> dict[str, str]:
-    """As `trxc train` arranges a process that trains on CPUs."""
-    from trxc.cli.shell.allocator import arranged_environment
-    from trxc.plan.xla_options import xla_flags
+def with_allocator(environment: Mapping[str, str], allocator: str) -> dict[str, str]:
+    """The environment of a process with one of `ALLOCATORS`, as `trxc train` arranges it."""
+    from trxc.cli.shell.allocator import arranged_environment, tcmalloc
 
-    return {**(arranged_environment(environment) or environment), **xla_flags(xla_options)}
+    if allocator == "system":
+        return dict(environment)
+    library = tcmalloc() if allocator == "tcmalloc" else None
+    return arranged_environment(environment, library) or dict(environment)
+
+
+def arranged_allocator() -> str:
+    """Which one `trxc train` takes here."""
+    from trxc.cli.shell.allocator import tcmalloc
+
+    return "tcmalloc" if tcmalloc() else "glibc"
 
 
 def write_arrays(program: Path, facts: Facts, path: Path) -> None:

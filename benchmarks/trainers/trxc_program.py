@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from trxc_runtime.compile_cache import use_compile_cache
+from trxc_runtime.xla_options import for_once
 
 from .base import PROGRAM, Array, Trainer
 
@@ -30,7 +31,7 @@ class Program:
         self.program: dict[str, Any] = {"__name__": "program"}
         exec(compile(path.read_text(), path, "exec"), self.program)
         params, state = nested(weights), self.program["init_state"]()
-        self.held = (params, state, self.program["optimizer"]().init(params))
+        self.held = (params, state, for_once(self.program["optimizer"]().init)(params))
         self.batch = jax.tree.map(jnp.asarray, dict(batch))
         self.key = jax.random.key(0)
         self.step = self.program["train_step"].lower(*self.held, self.batch, self.key).compile()

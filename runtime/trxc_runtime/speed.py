@@ -64,11 +64,13 @@ def speed_of(
     seconds: float = 10.0,
     root: str | Path | None = None,
     allow_extern: bool = False,
+    xla_options: bool = False,
     warn: Callable[[str], None] = lambda text: None,
 ) -> Speed:
     """Time the training steps of an artifact with a recipe, for about so many seconds, three steps at least.
 
-    ``batch`` has an array for each field that a step takes. Raises :class:`RunError`.
+    ``batch`` has an array for each field that a step takes; ``xla_options`` is as for :func:`.training.train`. Raises
+    :class:`RunError`.
     """
     use_compile_cache()
     where = Path(root) if root else None
@@ -77,7 +79,8 @@ def speed_of(
     )
     if not hasattr(loaded.program, "train_step"):
         raise RunError("this artifact has no recipe to time", hints=("it was compiled from a model alone",))
-    use_xla_options(loaded, warn)
+    if xla_options:
+        use_xla_options(loaded, warn)
     dtype = PRODUCTS.get(loaded.train.get("precision", ""), "float32")
     # Before the steps and after them: other work on the machine comes and goes.
     products = product_rate(dtype)

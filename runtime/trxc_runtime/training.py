@@ -60,11 +60,14 @@ def train(
     quiet: bool = False,
     force: bool = False,
     allow_extern: bool = False,
+    xla_options: bool = False,
 ) -> Result:
     """Train an artifact in the folder ``run`` (``runs/NAME``), going on from its newest checkpoint if it has one.
 
     ``root`` is the folder that the recipe's paths start from; ``steps`` replaces the recipe's number; ``data`` holds
-    arrays by field for a recipe whose source is `arrays()`; ``force`` starts over in a folder that holds a run.
+    arrays by field for a recipe whose source is `arrays()`; ``force`` starts over in a folder that holds a run;
+    ``xla_options`` sets those of XLA's options that make the program's steps faster on CPUs, in `XLA_FLAGS`: for a
+    process that is there to train, in which jax has compiled nothing yet.
     Raises :class:`RunError` with the exit status that a command should leave with.
     """
     use_compile_cache()
@@ -76,7 +79,8 @@ def train(
     with folder.locked():
         started_here = _open(folder, loaded, resume=resume, force=force)
         with contextlib.closing(Progress(folder.log, quiet=quiet)) as progress:
-            use_xla_options(loaded, progress.say)
+            if xla_options:
+                use_xla_options(loaded, progress.say)
             examples = load_data(loaded, root=root, arrays=data)
             total = steps or steps_of(loaded.train, len(examples.split("train")))
             if not started_here and (done := _already_done(folder, total, progress)):

@@ -32,9 +32,6 @@ OPTIONS = ("xla_cpu_disable_loop_unrolling", FUSION)
 PASS = "cpu_multi_output_fusion"
 """What XLA calls the pass where passes are turned off."""
 
-ARRANGED = ("TRXC_ALLOCATOR", "arranged")
-"""What says that `trxc train` or `trxc bench` has arranged this process: its options are ours to choose."""
-
 ENDED = """\
 error: XLA ended the process while it compiled the training step
   = note: that is a fault of XLA's, in an option that makes steps faster, `xla_cpu_use_multi_output_fusion`
@@ -55,11 +52,11 @@ if not sys.stdin.buffer.read(1) and os.path.exists(sys.argv[1]) and os.path.gets
 def use_xla_options(artifact: Artifact, say: Callable[[str], None]) -> None:
     """Asks for the options that suit the program; before anything is compiled.
 
-    The user's own choice of such options stays, and so do processes that are not arranged by a command of ours.
-    ``say`` is told of a program that does without fusion since XLA ended a process.
+    The user's own choice of such options stays. ``say`` is told of a program that does without fusion since XLA ended
+    a process.
     """
-    flags, (name, arranged) = os.environ.get("XLA_FLAGS", ""), ARRANGED
-    if os.environ.get(name) != arranged or FLAG in flags:
+    flags = os.environ.get("XLA_FLAGS", "")
+    if FLAG in flags:
         return
     asked = artifact.manifest.get("xla_options")
     wanted = [option for option in OPTIONS if isinstance(asked, list) and option in asked]

@@ -40,11 +40,32 @@ train sums for Sums {
 """
 """Two scatters with the same indices: what XLA's pass cannot do (openxla/xla#47367)."""
 
+LINE = """
+model Line {
+  input x: float[batch]
+  param slope: float[1] = ones()
+  output z: float[batch] = x * slope
+}
+
+data points {
+  source = csv("points.csv")
+  fields { x = float, y = float }
+}
+
+train line for Line {
+  data = points
+  loss = mean((z - y) ^ 2)
+  optimizer = sgd(0.1)
+  batch = 4
+  steps = 1
+}
+"""
+
 TRAIN = """
 import os, sys, numpy as np, trxc_runtime
 draws = np.random.default_rng(0)
 data = {"places": draws.integers(0, 8, 64).astype("int32"), "x": draws.normal(size=(64, 4)).astype("float32")}
-trxc_runtime.train(sys.argv[1], sys.argv[2], data=data, force=True)
+trxc_runtime.train(sys.argv[1], sys.argv[2], data=data, force=True, xla_options=len(sys.argv) == 3)
 print("flags:", os.environ.get("XLA_FLAGS", ""))
 """
 
@@ -61,6 +82,17 @@ def stopped(artifact):
 loop.compiling = stopped
 """
 
+COMMAND = """
+import os, sys
+from trxc.cli import main
+from trxc.cli.shell.application import application
+run = application.main if sys.argv.pop() == "called" else main
+try:
+    run()
+finally:
+    print("flags:", os.environ.get("XLA_FLAGS", ""))
+"""
+
 APART = """
 import os
 from trxc_runtime import xla_options
@@ -73,10 +105,12 @@ print(float(one.sum()), float(other.sum()))
 """
 
 
-def process(tmp_path: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    whole = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TRXC_ALLOCATOR": "arranged", **environment}
+def process(
+    tmp_path: Path, *arguments: str, cwd: Path | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    whole = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), **environment}
     command = [sys.executable, "-c", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=whole, check=False, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, env=whole, cwd=cwd, check=False, timeout=300)
 
 
 def artifact(folder: Path) -> str:
@@ -135,15 +169,24 @@ def test_it_is_used_where_it_suits(tmp_path: Path) -> None:
     assert marks(tmp_path) == 0
 
 
-@pytest.mark.parametrize(
-    "environment",
-    [{"XLA_FLAGS": "--xla_backend_extra_options=xla_cpu_fold_all_constants"}, {"TRXC_ALLOCATOR": "system"}],
-)
-def test_the_user_may_choose_otherwise(tmp_path: Path, environment: dict[str, str]) -> None:
-    wrong = artifact(tmp_path / "artifact")
-    whole = process(tmp_path, TRAIN, wrong, str(tmp_path / "run"), **environment)
+@pytest.mark.parametrize("flags", ["--xla_backend_extra_options=xla_cpu_fold_all_constants", ""])
+def test_the_user_may_choose_otherwise(tmp_path: Path, flags: str) -> None:
+    arguments = [artifact(tmp_path / "artifact"), str(tmp_path / "run"), *([] if flags else ["without"])]
+    whole = process(tmp_path, TRAIN, *arguments, XLA_FLAGS=flags)
     assert whole.returncode == 0, whole.stderr
-    assert whole.stdout == f"flags: {environment.get('XLA_FLAGS', '')}\n"
+    assert whole.stdout == f"flags: {flags}\n"
+
+
+@pytest.mark.parametrize("command", [["train", "--run", "run"], ["bench", "--seconds", "0"]])
+def test_a_command_asks_for_them_where_the_process_is_its_own(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "line.trx").write_text(LINE)
+    (tmp_path / "points.csv").write_text("x,y\n" + "1.5,3.0\n" * 8)
+    given = [command[0], str(tmp_path / "line.trx"), *command[1:]]
+    # A user's allocator is no reason to do without.
+    whole = process(tmp_path, COMMAND, *given, "started", cwd=tmp_path, TRXC_ALLOCATOR="system")
+    assert whole.stdout.splitlines()[-1].startswith("flags: --xla_backend_extra_options="), whole.stderr
+    called = process(tmp_path, COMMAND, *given, "called", cwd=tmp_path)
+    assert called.stdout.splitlines()[-1] == "flags: ", called.stderr
 
 
 def test_everything_else_is_compiled_without(tmp_path: Path) -> None:

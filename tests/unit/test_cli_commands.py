@@ -128,6 +128,7 @@ def test_training_hands_everything_on(runtime: Runtime):
         "quiet": True,
         "force": False,
         "allow_extern": False,
+        "xla_options": False,
     }
 
 

@@ -10,8 +10,9 @@ def main() -> None:
     try:
         from .shell.allocator import arrange
         from .shell.application import application
+        from .shell.declare import WHOLE_PROCESS
 
         arrange(sys.argv[1:])
-        application.main(prog_name="trxc")
+        application.main(prog_name="trxc", obj=WHOLE_PROCESS)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -13,7 +13,15 @@ import numpy as np
 from ..dims import DimError
 from ..ir.binding import BindingError
 from ..plan.memory import in_units
-from .shell.declare import declare, extern_option, format_option, pairs, settings_option, target_option
+from .shell.declare import (
+    declare,
+    extern_option,
+    format_option,
+    is_whole_process,
+    pairs,
+    settings_option,
+    target_option,
+)
 from .shell.lowering import DTYPES
 from .shell.output import note, write
 from .shell.programs import choose, compile_program, open_program, saved
@@ -74,7 +82,13 @@ def command(
     batch, arithmetic = _batch(program, known), _arithmetic(program, known)
     with saved(program) as folder, runtime() as trxc_runtime:
         speed = trxc_runtime.speed_of(
-            folder, batch, seconds=seconds, root=given.folder, allow_extern=allow_extern, warn=note
+            folder,
+            batch,
+            seconds=seconds,
+            root=given.folder,
+            allow_extern=allow_extern,
+            xla_options=is_whole_process(),
+            warn=note,
         )
     rows = int(program.manifest["recipe"]["train"]["batch"])
     if form == "json":

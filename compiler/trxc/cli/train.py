@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .shell.declare import declare, extern_option, format_option, settings_option
+from .shell.declare import declare, extern_option, format_option, is_whole_process, settings_option
 from .shell.output import write
 from .shell.programs import choose, compile_program, open_program, saved
 from .shell.runtime import runtime
@@ -57,6 +57,7 @@ def command(
             quiet=quiet,
             force=force,
             allow_extern=allow_extern,
+            xla_options=is_whole_process(),
         )
     if form == "json":
         write(json.dumps(_facts(result), indent=2))

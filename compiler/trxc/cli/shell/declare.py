@@ -10,6 +10,9 @@ import click
 SECTIONS = ("Begin", "Check and compile", "Train and use", "Help")
 """The headings of `trxc --help`, in order; each command says which it stands under."""
 
+WHOLE_PROCESS = "whole process"
+"""The object of click's context where a shell has started the process for one command."""
+
 Declared = Callable[[Callable[..., Any]], "Command"]
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -39,6 +42,11 @@ def declare(section: str, example: str) -> Declared:
         return made(function)
 
     return decorate
+
+
+def is_whole_process() -> bool:
+    """Whether the command is all that the process is for, which then is its own to arrange: no program called it."""
+    return click.get_current_context().find_root().obj == WHOLE_PROCESS
 
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
