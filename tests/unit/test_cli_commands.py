@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import trxc
 from trxc.cli import doctor, new
-from trxc.cli.shell import machine, requirements
+from trxc.cli.shell import allocator, machine, requirements
 from trxc.cli.shell import runtime as way
 from trxc.cli.shell.application import application
 from trxc.cli.shell.machine import Finding
@@ -286,6 +286,30 @@ def test_doctor_names_devices(monkeypatch: pytest.MonkeyPatch):
     assert named(found, "lark").state == "ok"
     missing = named(found, "nowhere-at-all")
     assert (missing.state, missing.advice) == ("fault", 'pip install "nowhere-at-all>=1,<2"')
+
+
+@pytest.mark.parametrize(
+    ("library", "environment", "state", "said"),
+    [
+        (None, {}, "note", "glibc's with settings"),
+        ("/usr/lib/libtcmalloc.so.4", {}, "ok", "tcmalloc, /usr/lib/libtcmalloc.so.4"),
+        ("/usr/lib/libtcmalloc.so.4", {"TRXC_ALLOCATOR": "glibc"}, "ok", "glibc's with settings, as `TRXC_ALLOCATOR`"),
+        (None, {"LD_PRELOAD": "libjemalloc.so.2"}, "ok", "as your environment has it"),
+    ],
+)
+def test_doctor_names_the_allocator(
+    monkeypatch: pytest.MonkeyPatch, library: str | None, environment: dict[str, str], state: str, said: str
+):
+    monkeypatch.setattr(machine, "has_choice", lambda: True)
+    monkeypatch.setattr(machine, "tcmalloc", lambda: library and Path(library))
+    for name in ("LD_PRELOAD", "TRXC_ALLOCATOR", *allocator.SETTINGS):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    finding = named(findings(monkeypatch, answered("[]")), "allocator")
+    assert finding.state == state
+    assert finding.text.startswith(said)
+    assert ("libtcmalloc-minimal4" in finding.advice) is (state == "note")
 
 
 @pytest.mark.parametrize(

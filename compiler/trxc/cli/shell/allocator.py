@@ -58,11 +58,16 @@ def arrange(arguments: list[str]) -> None:
     """Starts the process anew where that pays: what trains on Linux with glibc."""
     if not arguments or arguments[0] not in COMMANDS or {"-h", "--help"} & set(arguments):
         return
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+    if not has_choice():
         return
     environment = arranged_environment(os.environ, tcmalloc())
     if environment is not None:
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def has_choice() -> bool:
+    """Whether a process here can have another allocator than the one it starts with."""
+    return sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
 
 
 def tcmalloc(folders: Iterable[Path] | None = None) -> Path | None:

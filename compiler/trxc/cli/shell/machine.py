@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ... import __version__
+from .allocator import PRELOAD, arranged_environment, has_choice, tcmalloc
 from .output import coloured, reason
 from .requirements import EXTRAS, Requirement, requirements
 
@@ -50,6 +51,7 @@ def examine(timeout: float) -> Iterator[Finding]:
     if any(item.package == "jax" and item.installed for item in every):
         yield from _devices(timeout)
     yield _memory()
+    yield from _allocator()
     yield from _folders()
     yield _terminal()
 
@@ -124,6 +126,22 @@ def _memory() -> Finding:
     if whole < LITTLE_MEMORY:
         return Finding("memory", "note", text, "little for training: try small models and batches")
     return Finding("memory", "ok", text)
+
+
+def _allocator() -> Iterator[Finding]:
+    """That of processes that train."""
+    if not has_choice():
+        return
+    environment = arranged_environment(os.environ, library := tcmalloc())
+    if environment is None:
+        yield Finding("allocator", "ok", "as your environment has it")
+    elif library and environment.get(PRELOAD, "").startswith(str(library)):
+        yield Finding("allocator", "ok", f"tcmalloc, {library}")
+    elif library:
+        yield Finding("allocator", "ok", "glibc's with settings, as `TRXC_ALLOCATOR` wants it")
+    else:
+        advice = "tcmalloc trains with less memory and starts sooner: `apt install libtcmalloc-minimal4`"
+        yield Finding("allocator", "note", "glibc's with settings", advice)
 
 
 def _folders() -> Iterator[Finding]:
